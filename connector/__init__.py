@@ -1,0 +1,1 @@
+"""OAuth2 accounts for Python data pipelines."""

@@ -1,0 +1,132 @@
+"""An account: one filled-in definition, frozen, with every template it needs ready to be filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from connector.endpoint import NOTHING, Endpoint, Params, nothing
+from connector.secret import Secret, SecretRef
+from connector.template import TemplateError, fill, fill_first, fill_url, origin_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One OAuth2 account as the manifest declares it, with its endpoint.
+
+    Attributes:
+        name: what a snap asks for.
+        label: for people.
+        client_id: RFC 6749 section 2.2.
+        client_secret: where the secret is (resolved when a token call is built), or, for the sandbox
+            only, the secret itself; None for a public client.
+        endpoint: URLs and habits of the server, overrides for `grant` applied.
+        grant: how a token is obtained.
+        scopes: what the person asked for; `scope_text` adds what the endpoint says.
+        settings: values for the endpoint's templates, defaults included.
+        auto_refresh: renew the access token before it expires; False: an error says when it has.
+        redirect_uri: RFC 6749 section 3.1.2; None: one on loopback.
+        client_auth, basic: override the endpoint's client authentication; None: as the endpoint says.
+        token_params, authorize_params: extra form fields and authorize parameters, in order.
+        header_authenticated: put the token on each request; False: the snap places it itself.
+        foreign_hosts: ``without_token`` or ``refuse``: what to do with a request to another host.
+        cookies: keep the cookies that the API sets.
+        retry_budget_s: seconds one request may spend waiting on 429 and 503 in all.
+        origin: ``file:line`` of the declaration.
+    """
+
+    name: str
+    client_id: str
+    endpoint: Endpoint
+    grant: str
+    label: str = ""
+    client_secret: SecretRef | Secret | None = None
+    scopes: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=nothing)
+    auto_refresh: bool = True
+    redirect_uri: str | None = None
+    client_auth: str | None = None
+    basic: str | None = None
+    token_params: tuple[tuple[str, str], ...] = ()
+    authorize_params: tuple[tuple[str, str], ...] = ()
+    header_authenticated: bool = True
+    foreign_hosts: str = "without_token"
+    cookies: bool = False
+    retry_budget_s: float = 60.0
+    origin: str = ""
+
+    def names(self, captured: Mapping[str, str] = NOTHING) -> Mapping[str, str]:
+        """Everything a template of the endpoint may name: settings, vars, captured values, the client id."""
+        values = {"client_id": self.client_id, **self.settings, **captured}
+        for name, how in self.endpoint.vars.items():
+            computed = _computed(how, values)
+            if computed is not None:
+                values[name] = computed
+        return values
+
+    def token_url(self) -> str:
+        """The token endpoint's URL (RFC 6749 section 3.2). Raises TemplateError."""
+        return fill_first(self.endpoint.token.url, self.names(), fill_url)
+
+    def refresh_url(self) -> str:
+        """Where to renew: the token endpoint's URL unless the endpoint names another."""
+        return fill_first(self.endpoint.refresh.request.url, self.names(), fill_url)
+
+    def base_url(self, captured: Mapping[str, str] = NOTHING) -> str:
+        """The API's base URL, empty when the endpoint has none. Raises TemplateError."""
+        templates = self.endpoint.api.base_url
+        return fill_first(templates, self.names(captured), fill_url) if templates else ""
+
+    def hosts(self, captured: Mapping[str, str] = NOTHING) -> frozenset[str]:
+        """Hosts the token may be sent to: that of the base URL and those the endpoint lists.
+
+        An account of bare URLs without ``api:`` has only the hosts of its own URLs.
+        """
+        api = self.endpoint.api
+        listed = [fill(host, self.names(captured)).lower() for host in api.hosts]
+        base = self.base_url(captured)
+        if base:
+            return frozenset([origin_of(base), *listed])
+        if listed:
+            return frozenset(listed)
+        urls = [self.endpoint.authorize.url, self.endpoint.token.url]
+        return frozenset(origin_of(fill_first(t, self.names(captured), fill_url)) for t in urls if t)
+
+    def api_headers(self, captured: Mapping[str, str] = NOTHING) -> dict[str, str]:
+        """Headers each API request gets unless the snap sets them."""
+        return filled(self.endpoint.api.headers, self.names(captured))
+
+    def scope_text(self, *, refreshable: bool) -> str:
+        """The scope parameter (RFC 6749 section 3.3); `refreshable`: this grant may yield a refresh token."""
+        spec = self.endpoint.scopes
+        wanted = (
+            [fill(scope, self.names()) for scope in spec.default] if not self.scopes else list(self.scopes)
+        )
+        if refreshable and self.auto_refresh:
+            wanted += [scope for scope in spec.offline if scope not in wanted]
+        return spec.separator.join(wanted)
+
+
+def filled(params: Params, values: Mapping[str, str]) -> dict[str, str]:
+    """Fill a mapping of templates, leaving out removed ones and those whose names are not set."""
+    result = {}
+    for name, templates in params.items():
+        if templates is None:
+            continue
+        try:
+            result[name] = fill_first(templates, values)
+        except TemplateError:
+            continue
+    return result
+
+
+def _computed(how: object, values: Mapping[str, str]) -> str | None:
+    try:
+        if isinstance(how, str):
+            return fill(how, values)
+        if isinstance(how, Mapping):
+            chosen = how["map"].get(values.get(how["from"], ""), how.get("default"))
+            return None if chosen is None else fill(chosen, values)
+    except TemplateError:
+        pass
+    return None

@@ -1,0 +1,214 @@
+"""Where async snaps meet the pulling chain of a pipeline.
+
+The chain is pulled in one thread, the one that called `run`. An async generator lives in one task of an
+event loop in a second thread; whenever it asks for a document, the first thread, which is waiting for its
+result anyway, pulls one for it. So a synchronous snap always runs in the caller's thread, an async snap
+always in its own task (cancel scopes and task groups may span a ``yield``), and never both at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Any, Literal, Protocol
+
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from connector.snap import Document
+
+
+class Clients(Protocol):
+    """Who makes the clients of a run. The run closes what it was given.
+
+    `account` is the name of an account; empty: a plain client without one.
+    """
+
+    def client(self, account: str) -> httpx.Client: ...
+
+    def async_client(self, account: str) -> httpx.AsyncClient: ...
+
+
+class Connections:
+    """The clients and the event loop of one run, made when first asked for; safe from any thread."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._lock = threading.RLock()
+        self._open = ExitStack()
+        self._sync: dict[str, httpx.Client] = {}
+        self._async: dict[str, httpx.AsyncClient] = {}
+        self._portal: BlockingPortal | None = None
+
+    def client(self, account: str) -> httpx.Client:
+        """The client of an account, one for all steps of the run."""
+        with self._lock:
+            if account not in self._sync:
+                self._sync[account] = self._clients.client(account)
+                self._open.callback(self._sync[account].close)
+            return self._sync[account]
+
+    def async_client(self, account: str) -> httpx.AsyncClient:
+        """The async client of an account, to be used in the event loop of `portal`."""
+        with self._lock:
+            if account not in self._async:
+                portal = self.portal()
+                self._async[account] = self._clients.async_client(account)
+                self._open.callback(portal.call, self._async[account].aclose)
+            return self._async[account]
+
+    def portal(self) -> BlockingPortal:
+        """The event loop of the run, in a thread of its own."""
+        with self._lock:
+            if self._portal is None:
+                self._portal = self._open.enter_context(start_blocking_portal("asyncio"))
+            return self._portal
+
+    def close(self) -> None:
+        """Close the clients, then the event loop."""
+        self._open.close()
+
+
+_Message = tuple[Literal["pull", "document", "end", "error"], Any]
+_Pulled = tuple[Any, Exception | None]
+_ENDED = object()
+
+
+class _Incoming:
+    """What an async snap iterates over. Not a generator: a cancelled `anext` must not be the end of it."""
+
+    def __init__(self, messages: SimpleQueue[_Message], spare: deque[_Pulled]) -> None:
+        self._messages = messages
+        self._spare = spare
+
+    def __aiter__(self) -> AsyncIterator[Document]:
+        return self
+
+    async def __anext__(self) -> Document:
+        if self._spare:
+            document, error = self._spare.popleft()
+            if error is not None:
+                raise error
+        else:
+            answer = asyncio.get_running_loop().create_future()
+            self._messages.put(("pull", answer))
+            document = await answer
+        if document is _ENDED:
+            raise StopAsyncIteration
+        return document  # type: ignore[no-any-return]  # checked where it was yielded
+
+
+class Bridge:
+    """An async generator as an iterator.
+
+    Args:
+        connections: whose event loop it lives in.
+        make: called with the incoming documents, in the loop; returns the async generator.
+        documents: where to pull from, in the thread that iterates over this object.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        make: Callable[[AsyncIterator[Document]], AsyncGenerator[Document]],
+        documents: Iterator[Document],
+    ) -> None:
+        self._connections = connections
+        self._make = make
+        self._documents = documents
+        self._messages: SimpleQueue[_Message] = SimpleQueue()
+        self._spare: deque[_Pulled] = deque()
+        self._task: asyncio.Task[Any] | None = None
+        self._done: Future[None] | None = None
+        self._busy = False
+        self._closing = False
+
+    def __iter__(self) -> Iterator[Document]:
+        return self
+
+    def __next__(self) -> Document:
+        if self._closing:
+            raise StopIteration
+        self._busy = True
+        if self._done is None:
+            self._done = self._connections.portal().start_task_soon(self._drive)
+        else:
+            self._loop.call_soon_threadsafe(self._wanted.set)
+        while True:
+            what, value = self._messages.get()
+            if what == "pull":
+                self._pull(value)
+                continue
+            self._busy = False
+            if what == "document":
+                return value  # type: ignore[no-any-return]  # the engine checks what snaps yield
+            self._closing = True
+            if what == "error":
+                raise value
+            raise StopIteration
+
+    def close(self) -> None:
+        """Close the generator in its own task: at its ``yield``, or by cancelling what it waits for."""
+        if self._done is None or self._done.done():
+            return
+        self._closing = True
+        if self._busy:
+            # Interrupted while it worked: edge-triggered, so that awaits in its ``finally`` still work.
+            self._connections.portal().call(self._cancel)
+        else:
+            self._loop.call_soon_threadsafe(self._wanted.set)
+        self._done.result()
+        while not self._messages.empty():
+            what, value = self._messages.get()
+            if what == "error" and not isinstance(value, asyncio.CancelledError):
+                raise value
+
+    def _pull(self, answer: asyncio.Future[Any]) -> None:
+        try:
+            document: Any = next(self._documents, _ENDED)
+        except Exception as error:
+            self._loop.call_soon_threadsafe(self._settle, answer, None, error)
+        else:
+            self._loop.call_soon_threadsafe(self._settle, answer, document, None)
+
+    def _settle(self, answer: asyncio.Future[Any], document: Any, error: Exception | None) -> None:
+        if answer.done():
+            # Whoever asked was cancelled (a timeout): the document is for the next to ask.
+            self._spare.append((document, error))
+        elif error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(document)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _drive(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._wanted = asyncio.Event()
+        try:
+            await self._produce(self._make(_Incoming(self._messages, self._spare)))
+        except BaseException as error:
+            # Whatever it is belongs to the thread that iterates; this one only carries it there.
+            self._messages.put(("error", error))
+        else:
+            self._messages.put(("end", None))
+
+    async def _produce(self, generator: AsyncGenerator[Document]) -> None:
+        try:
+            async for document in generator:
+                self._wanted.clear()
+                self._messages.put(("document", document))
+                if not self._closing:
+                    await self._wanted.wait()
+                if self._closing:
+                    break
+        finally:
+            await generator.aclose()

@@ -1,0 +1,91 @@
+"""Single flight: at most one renewal at a time in a process, and everybody waits for that one.
+
+Works for threads and for tasks of any number of asyncio and trio loops at once, because the result is a plain
+`concurrent.futures.Future` that a thread of its own fulfils. Whoever waits may give up; the flight goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Flight(Generic[T]):
+    """Runs one function at a time; those who ask while it runs share its result."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._running: Future[T] | None = None
+
+    def join(self, function: Callable[[], T]) -> Future[T]:
+        """Return the future of the flight under way, beginning one with `function` if there is none."""
+        with self._lock:
+            if self._running is not None:
+                return self._running
+            future: Future[T] = Future()
+            self._running = future
+        # Not a daemon: at interpreter exit Python waits for it, so a rotated token is saved first.
+        thread = threading.Thread(target=self._fly, args=(function, future), name=self._name)
+        try:
+            thread.start()
+        except BaseException:
+            self._land(future)
+            raise
+        return future
+
+    def reset(self) -> None:
+        """Forget the flight under way: in the child of a fork, where its thread does not exist."""
+        self._lock = threading.Lock()
+        self._running = None
+
+    def _fly(self, function: Callable[[], T], future: Future[T]) -> None:
+        try:
+            result = function()
+        except BaseException as error:
+            self._land(future)
+            # Its traceback holds the frames of the token call, and those hold secrets.
+            future.set_exception(error.with_traceback(None))
+        else:
+            self._land(future)
+            future.set_result(result)
+
+    def _land(self, future: Future[T]) -> None:
+        with self._lock:
+            if self._running is future:
+                self._running = None
+
+
+async def landed(future: Future[Any]) -> None:
+    """Wait in a task until `future` is done. Being cancelled ends the waiting, never the flight."""
+    if future.done():
+        return
+    if _in_asyncio():
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+        future.add_done_callback(lambda _: _call(loop.call_soon_threadsafe, event.set))
+        await event.wait()
+        return
+    trio = sys.modules["trio"]
+    token, landing = trio.lowlevel.current_trio_token(), trio.Event()
+    future.add_done_callback(lambda _: _call(token.run_sync_soon, landing.set))
+    await landing.wait()
+
+
+def _in_asyncio() -> bool:
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+
+
+def _call(schedule: Callable[..., Any], function: Callable[[], Any]) -> None:
+    # A closed loop has nobody left to tell (trio.RunFinishedError is a RuntimeError too).
+    with contextlib.suppress(RuntimeError):
+        schedule(function)

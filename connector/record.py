@@ -1,0 +1,154 @@
+"""The record of an account: its token, its journal, its failures. What a store keeps, sealed.
+
+The journal makes a crash readable: *about to spend* is written before a single-use refresh token is shown,
+and cleared by the save that brings its successor. A record found with it still set is **in doubt**.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connector.token import Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """A single-use refresh token that was about to be shown.
+
+    Attributes:
+        presents: its fingerprint.
+        holder: who was about to show it.
+        at: when, seconds since the epoch.
+        attempts: how often it was shown in all, the first time included.
+    """
+
+    presents: str
+    holder: str
+    at: float
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """The server refused a refresh token for good; a person must authorize.
+
+    Attributes:
+        presents: fingerprint of the refused refresh token; another one brings the account back to life.
+        at: when, seconds since the epoch.
+        words: what the server said, cleaned.
+    """
+
+    presents: str
+    at: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Everything known of an account's login. Frozen; `version` is that of the store.
+
+    Attributes:
+        version: generation in the store, 0 before the first save.
+        token: None before the first.
+        spending: the journal, None when nothing is in doubt.
+        death: set once the login is dead.
+        failures: renewals that failed in a row.
+        retry_at: no renewal before this moment; 0: at once.
+        last_failure: the last one in words, for `status`.
+        renewals: successful ones since the token was first obtained or adopted.
+        unsaved: lives in this process only, since the store failed after the server had answered.
+    """
+
+    version: int = 0
+    token: Token | None = None
+    spending: Spending | None = None
+    death: Death | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    last_failure: str = ""
+    renewals: int = 0
+    unsaved: bool = False
+
+    @property
+    def presents(self) -> str:
+        """Fingerprint of the refresh token at hand, empty when there is none."""
+        return self.token.refresh_token.fingerprint if self.token and self.token.refresh_token else ""
+
+    @property
+    def dead(self) -> Death | None:
+        """The death of the login, as long as it speaks of the refresh token at hand."""
+        return self.death if self.death and self.death.presents == self.presents else None
+
+    def about_to_spend(self, *, holder: str, now: float) -> Record:
+        """The journal entry before the refresh token at hand is shown."""
+        before = self.spending
+        attempts = before.attempts + 1 if before and before.presents == self.presents else 1
+        return replace(
+            self, spending=Spending(presents=self.presents, holder=holder, at=now, attempts=attempts)
+        )
+
+    def renewed(self, token: Token) -> Record:
+        """With a new token, all doubts and failures gone."""
+        return Record(version=self.version, token=token, renewals=self.renewals + (self.token is not None))
+
+    def failed(self, words: str, *, retry_at: float, in_doubt: bool) -> Record:
+        """After a failure: keeps the journal only when the refresh token may have been spent."""
+        spending = self.spending
+        if spending and not in_doubt:
+            # This attempt never reached the server; an earlier one may have.
+            spending = replace(spending, attempts=spending.attempts - 1) if spending.attempts > 1 else None
+        return replace(
+            self,
+            spending=spending,
+            failures=self.failures + 1,
+            retry_at=retry_at,
+            last_failure=words,
+        )
+
+    def died(self, words: str, *, now: float) -> Record:
+        """After the server refused the refresh token at hand."""
+        return replace(
+            self,
+            spending=None,
+            death=Death(presents=self.presents, at=now, words=words),
+            failures=self.failures + 1,
+            last_failure=words,
+        )
+
+    def to_bytes(self) -> bytes:
+        """JSON, secrets included: for sealing only."""
+        data: dict[str, Any] = {
+            "token": self.token.to_dict() if self.token else None,
+            "failures": self.failures,
+            "retry_at": self.retry_at,
+            "last_failure": self.last_failure,
+            "renewals": self.renewals,
+        }
+        if self.spending:
+            s = self.spending
+            data["spending"] = {
+                "presents": s.presents,
+                "holder": s.holder,
+                "at": s.at,
+                "attempts": s.attempts,
+            }
+        if self.death:
+            data["death"] = {"presents": self.death.presents, "at": self.death.at, "words": self.death.words}
+        return json.dumps(data, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, version: int) -> Record:
+        """The opposite of `to_bytes`; raises ValueError, KeyError or TypeError on anything else."""
+        fields = json.loads(data)
+        return cls(
+            version=version,
+            token=Token.from_dict(fields["token"]) if fields["token"] else None,
+            spending=Spending(**fields["spending"]) if fields.get("spending") else None,
+            death=Death(**fields["death"]) if fields.get("death") else None,
+            failures=int(fields.get("failures", 0)),
+            retry_at=float(fields.get("retry_at", 0.0)),
+            last_failure=str(fields.get("last_failure", "")),
+            renewals=int(fields.get("renewals", 0)),
+        )

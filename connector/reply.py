@@ -1,0 +1,361 @@
+"""Reading token replies: as leniently as reality needs, as strictly as safety needs.
+
+The other half of `connector.grants`: reply bytes in, `Token` or `Refusal` out. A refusal is a value, since
+what follows from it depends on who asked; nothing in it repeats a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from connector.account import Account
+from connector.endpoint import ResponseSpec
+from connector.errors import ConnectorError
+from connector.secret import Secret
+from connector.token import Token
+
+TEN_YEARS_S = 10 * 365.25 * 86_400
+_TOKEN_TEXT = re.compile(r"[\x21-\x7e]+")
+_LONG_RUN = re.compile(r"[^\s'\"<>=:,;()]{28,}")
+_CHALLENGE_ERROR = re.compile(r'\berror\s*=\s*"?([A-Za-z0-9_.-]{1,64})')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the authorization server answered. Prints as its status alone.
+
+    Attributes:
+        headers: names in lower case.
+        body: at most the size limit of token calls.
+        received_at: seconds since the epoch.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The server said no, or nothing that could be understood.
+
+    Attributes:
+        kind: ``login`` (the refresh token is dead), ``client`` (id or secret), ``scope``,
+            ``later`` (try again), ``protocol`` (not an answer that OAuth knows).
+        spent: whether a single-use refresh token may have been used up by this call.
+        error, description: as the server put it, cleaned; RFC 6749 section 5.2.
+        retry_after_s: what the server asked for; None: nothing.
+    """
+
+    kind: Literal["login", "client", "scope", "later", "protocol"]
+    status: int
+    error: str = ""
+    description: str = ""
+    retry_after_s: float | None = None
+    spent: bool = False
+
+    def words(self) -> str:
+        """For a person: status, error and description."""
+        said = " ".join(
+            part for part in (self.error, f"({self.description})" if self.description else "") if part
+        )
+        return f"HTTP {self.status}" + (f": {said}" if said else ", without an explanation")
+
+
+def read_reply(
+    account: Account, reply: Reply, *, previous: Token | None, secrets: Iterable[Secret] = ()
+) -> Token | Refusal:
+    """Read a reply of the token endpoint (RFC 6749 section 5). Never raises for what a server sent."""
+    spec = account.endpoint.response
+    hidden = tuple(secrets)
+    data = parse(reply.body, reply.headers.get("content-type", ""), spec.format)
+    if 300 <= reply.status < 400:
+        # Following would carry the secret and the refresh token to wherever it points.
+        return Refusal(
+            kind="protocol", status=reply.status, error="redirect", description="redirects are refused"
+        )
+    if not 200 <= reply.status < 300:
+        return _refusal(reply, data, spec, hidden)
+    error = _error_inside(data, spec)
+    if error:
+        return _refusal(reply, data, spec, hidden, status=400)
+    if not isinstance(data, Mapping):
+        return Refusal(
+            kind="protocol",
+            status=reply.status,
+            description="the reply is neither JSON nor a form",
+            spent=True,
+        )
+    return _token(account, data, reply, previous)
+
+
+def read_adopted(account: Account, data: Mapping[str, Any], *, now: float) -> Token:
+    """Read a token reply that a person already holds; `expires_in` counts from now, 0 means expired.
+
+    Raises ConnectorError (``bad_token_reply``) that says what is missing.
+    """
+    if not isinstance(data, Mapping):
+        raise _bad_adopted("it is not a JSON object")
+    access, refresh = data.get("access_token"), data.get("refresh_token")
+    for name, value in (("access_token", access), ("refresh_token", refresh)):
+        if value is not None and (not isinstance(value, str) or not _TOKEN_TEXT.fullmatch(value)):
+            raise _bad_adopted(f"{name} must be text without spaces or control characters")
+    if not access and not refresh:
+        raise _bad_adopted("it has neither access_token nor refresh_token")
+    if _unusable_type(data.get("token_type")):
+        raise _bad_adopted(f"its token_type is not Bearer but {cleaned(str(data['token_type']))!r}")
+    expires_at = _moment(data.get("expires_at"))
+    if data.get("expires_at") is not None and expires_at is None:
+        raise _bad_adopted("expires_at must be seconds since the epoch or an ISO 8601 date with time zone")
+    if expires_at is None and data.get("expires_in") is not None:
+        seconds = _number(data["expires_in"])
+        if seconds is None:
+            raise _bad_adopted("expires_in must be a number of seconds")
+        expires_at = now + min(max(seconds, 0.0), TEN_YEARS_S)
+    return Token(
+        access_token=Secret(access or ""),
+        token_type=str(data.get("token_type") or "Bearer"),
+        obtained_at=now,
+        # Without an access token there is nothing to hand out: expired from the start.
+        expires_at=expires_at if access else now,
+        refresh_token=Secret(refresh) if refresh else None,
+        scopes=_scopes(data.get("scope"), account.endpoint.scopes.separator),
+        captured=_captured(data, account.endpoint.response),
+    )
+
+
+def _bad_adopted(reason: str) -> ConnectorError:
+    return ConnectorError(
+        "this is not a token reply",
+        code="bad_token_reply",
+        reason=reason,
+        resolution='it looks like {"access_token": "...", "refresh_token": "...", "expires_in": 3600}',
+    )
+
+
+def _token(
+    account: Account, data: Mapping[str, Any], reply: Reply, previous: Token | None
+) -> Token | Refusal:
+    spec, now = account.endpoint.response, reply.received_at
+    access = first(data, spec.access_token)
+    if not isinstance(access, str) or not _TOKEN_TEXT.fullmatch(access):
+        what = "no access_token" if access in (None, "") else "an access_token that fits in no header"
+        return Refusal(kind="protocol", status=reply.status, description=f"the reply has {what}", spent=True)
+    kind = first(data, spec.token_type)
+    if _unusable_type(kind):
+        return Refusal(
+            kind="protocol",
+            status=reply.status,
+            description=f"the token_type is {cleaned(str(kind))!r}, not Bearer",
+            spent=True,
+        )
+    refresh = first(data, spec.refresh_token)
+    if isinstance(refresh, str) and _TOKEN_TEXT.fullmatch(refresh):
+        new_refresh: Secret | None = Secret(refresh)
+    else:
+        # RFC 6749 section 6: no new one given, the old one stays.
+        new_refresh = previous.refresh_token if previous else None
+    captured = dict(previous.captured) if previous else {}
+    return Token(
+        access_token=Secret(access),
+        token_type=kind if isinstance(kind, str) and kind else "Bearer",
+        obtained_at=now,
+        expires_at=_expiry(data, spec, now),
+        refresh_token=new_refresh,
+        scopes=_scopes(first(data, spec.scope), account.endpoint.scopes.separator),
+        captured=MappingProxyType({**captured, **_captured(data, spec)}),
+    )
+
+
+def _unusable_type(kind: Any) -> bool:
+    # Servers write bearer, Bearer, BearerToken, bot, ...; only these need proof that a header cannot give.
+    return isinstance(kind, str) and kind.strip().lower() in {"dpop", "mac", "pop"}
+
+
+def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:
+    absolute = _moment(first(data, spec.expires_at))
+    seconds = _number(first(data, spec.expires_in))
+    if seconds is not None and spec.expires_in_unit == "ms":
+        seconds /= 1000
+    if seconds is not None and seconds > 0:
+        return now + min(seconds, TEN_YEARS_S)
+    if absolute is not None and absolute > now:
+        return min(absolute, now + TEN_YEARS_S)
+    if seconds is not None or absolute is not None:
+        # No server issues a token that is already dead: 0 and -1 mean "it does not say"; a 401 will.
+        return None
+    return now + spec.lifetime_s if spec.lifetime_s else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _moment(value: Any) -> float | None:
+    number = _number(value)
+    if number is not None:
+        # Milliseconds since the epoch are a common accident; as seconds they lie past the year 5000.
+        number = number / 1000 if number > 1e11 else number
+        return number if 0 <= number < 1e11 else None
+    if isinstance(value, str) and len(value) <= 64:
+        try:
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    return None
+
+
+def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
+    if isinstance(value, str):
+        value = value.replace(separator, " ").split()
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return None
+
+
+def _captured(data: Mapping[str, Any], spec: ResponseSpec) -> dict[str, str]:
+    found = {name: pointed(data, pointer) for name, pointer in spec.capture.items()}
+    return {
+        name: str(v) for name, v in found.items() if isinstance(v, (str, int)) and not isinstance(v, bool)
+    }
+
+
+def _error_inside(data: Any, spec: ResponseSpec) -> bool:
+    if spec.error:
+        found = pointed(data, spec.error["at"])
+        return found == spec.error["equals"] if "equals" in spec.error else found not in (None, "", False)
+    return (
+        isinstance(data, Mapping) and bool(data.get("error")) and first(data, spec.access_token) in (None, "")
+    )
+
+
+_CLIENT_ERRORS = {"invalid_client", "unauthorized_client"}
+_LATER_ERRORS = {"temporarily_unavailable", "slow_down", "server_error"}
+
+
+def _refusal(
+    reply: Reply, data: Any, spec: ResponseSpec, secrets: tuple[Secret, ...], *, status: int = 0
+) -> Refusal:
+    status = status or reply.status
+    error, description = _said(reply, data, spec)
+    kind: Literal["login", "client", "scope", "later", "protocol"]
+    spent = False
+    if status in (408, 425, 429):
+        kind = "later"
+    elif status >= 500:
+        # Processed or not, nobody can tell (a 502 after the work is done looks the same).
+        kind, spent = "later", True
+    elif error in _CLIENT_ERRORS:
+        kind = "client"
+    elif error == "invalid_scope":
+        kind = "scope"
+    elif error in _LATER_ERRORS and status != 401:
+        # A 401 is a no, whatever it calls itself: ServiceNow says server_error for every dead login.
+        kind = "later"
+    elif status in (400, 401):
+        kind = "login"
+    else:
+        # 403, 404, 405 ... without a word of OAuth: a firewall or a wrong path, not a verdict on the login.
+        kind = "login" if error in ("invalid_grant", "access_denied") else "protocol"
+    return Refusal(
+        kind=kind,
+        status=reply.status,
+        error=cleaned(error, secrets),
+        description=cleaned(description, secrets),
+        retry_after_s=retry_after(reply.headers.get("retry-after"), reply.received_at),
+        spent=spent,
+    )
+
+
+def _said(reply: Reply, data: Any, spec: ResponseSpec) -> tuple[str, str]:
+    code: Any = pointed(data, spec.error.get("code", "/error") if spec.error else "/error")
+    text = pointed(data, spec.error.get("message", "/error_description")) if spec.error else None
+    text = text or pointed(data, "/error_description")
+    if isinstance(code, Mapping):
+        code, text = code.get("code") or code.get("type"), text or code.get("message")
+    if not isinstance(code, (str, int)):
+        match = _CHALLENGE_ERROR.search(reply.headers.get("www-authenticate", "")[:4096])
+        code = match[1] if match else ""
+    return str(code), text if isinstance(text, str) else ""
+
+
+def cleaned(text: str, secrets: Iterable[Secret] = ()) -> str:
+    """A server's words, safe to show: no secret we sent, no long run that may be one, one short line."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret.reveal(), "***")
+    text = _LONG_RUN.sub("***", text)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def parse(body: bytes, content_type: str, format: str = "auto") -> Any:
+    """JSON or form data, whatever the content type claims; None when it is neither."""
+    text = body.decode("utf-8-sig", "replace").strip()
+    if format != "form":
+        try:
+            return json.loads(text, parse_int=_int)
+        except (ValueError, RecursionError):
+            pass
+    if format != "json" and text and ("x-www-form-urlencoded" in content_type or "=" in text.split("&")[0]):
+        try:
+            pairs = parse_qsl(text, max_num_fields=100)
+        except ValueError:
+            return None
+        return dict(pairs) if "<" not in text[:1] and pairs else None
+    return None
+
+
+def _int(digits: str) -> float | int:
+    # int() of thousands of digits is refused by Python; as a float it becomes infinity, which we ignore.
+    return int(digits) if len(digits) < 19 else float(digits)
+
+
+def pointed(data: Any, pointer: str) -> Any:
+    """The value at a JSON pointer (RFC 6901); None when there is none."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(data, Mapping):
+            data = data.get(key)
+        elif isinstance(data, list) and key.isascii() and key.isdigit() and len(key) < 7:
+            data = data[int(key)] if int(key) < len(data) else None
+        else:
+            return None
+    return data
+
+
+def first(data: Any, pointers: Iterable[str]) -> Any:
+    """The first value that is there."""
+    return next((v for v in (pointed(data, p) for p in pointers) if v is not None), None)
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds from a ``Retry-After`` header, a number or an HTTP date (RFC 9110 section 10.2.3)."""
+    if not value or len(value) > 64:
+        return None
+    seconds = _number(value)
+    if seconds is None:
+        try:
+            moment = parsedate_to_datetime(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            seconds = moment.timestamp() - now
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), 86_400.0)

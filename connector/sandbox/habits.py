@@ -1,0 +1,90 @@
+"""How authorization servers differ, as data; and the words in which any of them refuses.
+
+Rules of this room: values only. What is done with them is in `exchange`, `token_endpoint` and `consent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+CLIENT_ID = "sandbox"
+CLIENT_SECRET = "sandbox-secret"
+PUBLIC_CLIENT_ID = "sandbox-public"
+# Every character here comes out differently when RFC 6749 section 2.3.1 is not followed.
+ODD_CLIENT_ID = "odd client:1"
+ODD_CLIENT_SECRET = "p%40ss+wörd/&=: "
+PASSWORD_USER, PASSWORD = "admin", "sandbox"
+
+# None: a public client (RFC 6749 section 2.1).
+CLIENTS: Mapping[str, str | None] = {
+    CLIENT_ID: CLIENT_SECRET,
+    PUBLIC_CLIENT_ID: None,
+    ODD_CLIENT_ID: ODD_CLIENT_SECRET,
+}
+
+
+class Refusal(Exception):
+    """A request that the authorization server turns down (RFC 6749 sections 4.1.2.1 and 5.2).
+
+    Attributes:
+        error: the code, e.g. ``invalid_grant``.
+        description: what is wrong, for people.
+    """
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(error, description)
+        self.error = error
+        self.description = description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who is calling the token endpoint, and whether it proved it with a secret."""
+
+    client_id: str
+    public: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What one authorization server does its own way.
+
+    Attributes:
+        name: the persona.
+        access_lifetime_s, refresh_lifetime_s: what the vendor gives.
+        grants: the grant types it knows.
+        refreshable: (grant, scopes, client is public) -> whether a refresh token comes along.
+        refuse: makes the answer to a refused token call.
+        token_type: as it spells it.
+        default_scopes: granted when none is asked for; empty: at least one must be.
+        basic, post: which ways of sending the client secret it takes.
+        one_method: refuses a secret sent in two ways at once, duplicate fields, and a content type with
+            parameters (RFC 6749 sections 2.3 and 3.2, read to the letter).
+        url_credentials: takes fields of a token call from the query too.
+        needs_pkce: of every client; public ones always need it.
+        needs_state: refuses an authorization request without ``state``.
+        rotates: each use of a refresh token answers a new one; the second use kills the family.
+        reissues: a refresh answers a still valid access token unchanged.
+        session_cookie: set on token calls, and good in place of a token; empty: none.
+    """
+
+    name: str
+    access_lifetime_s: float
+    refresh_lifetime_s: float
+    grants: frozenset[str]
+    refreshable: Callable[[str, tuple[str, ...], bool], bool]
+    refuse: Callable[[Refusal], Response]
+    token_type: str = "Bearer"
+    default_scopes: tuple[str, ...] = ()
+    basic: bool = False
+    post: bool = True
+    one_method: bool = False
+    url_credentials: bool = False
+    needs_pkce: bool = False
+    needs_state: bool = False
+    rotates: bool = False
+    reissues: bool = False
+    session_cookie: str = ""

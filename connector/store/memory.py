@@ -1,0 +1,65 @@
+"""A store that lives and dies with the process: for tests, and for endpoints that do the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from connector.tokenstore import Lease, Stored, VersionConflict
+
+
+class MemoryStore:
+    """`TokenStore` in a dictionary. Shared by threads, not by processes."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._records: dict[str, Stored] = {}
+        self._leases: dict[str, Lease] = {}
+
+    def load(self, account: str) -> Stored | None:
+        """See `TokenStore.load`."""
+        return self._records.get(account)
+
+    def save(self, account: str, sealed: bytes, *, version: int) -> None:
+        """See `TokenStore.save`."""
+        with self._lock:
+            found = self._records.get(account)
+            if (found.version if found else 0) != version - 1:
+                raise VersionConflict(f"the record of account {account!r} was saved by another holder")
+            self._records[account] = Stored(version=version, sealed=bytes(sealed))
+
+    def delete(self, account: str) -> None:
+        """See `TokenStore.delete`."""
+        with self._lock:
+            self._records.pop(account, None)
+
+    def accounts(self) -> Iterable[str]:
+        """See `TokenStore.accounts`."""
+        return sorted(self._records)
+
+    def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
+        """See `TokenStore.acquire`."""
+        with self._lock:
+            now, found = self._clock(), self._leases.get(account)
+            if found and found.holder != holder and found.expires_at > now:
+                return found
+            lease = Lease(account=account, holder=holder, expires_at=now + ttl_s)
+            self._leases[account] = lease
+            return lease
+
+    def holder(self, account: str) -> Lease | None:
+        """See `TokenStore.holder`."""
+        found = self._leases.get(account)
+        return found if found and found.expires_at > self._clock() else None
+
+    def release(self, account: str, holder: str) -> None:
+        """See `TokenStore.release`."""
+        with self._lock:
+            found = self._leases.get(account)
+            if found and found.holder == holder:
+                del self._leases[account]
+
+    def close(self) -> None:
+        """Nothing to let go of: the records stay, as the protocol says."""

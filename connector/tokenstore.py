@@ -1,0 +1,84 @@
+"""Where tokens outlive the process: the protocol every store speaks, and the values it speaks in.
+
+Rules of this room: a store moves sealed bytes. It never sees a token, so no store can leak one, and one
+written by a stranger is as safe as ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connector.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What a store holds for one account.
+
+    Attributes:
+        version: generation of the record, counted from 1; each save adds one.
+        sealed: encrypted bytes, opaque to the store.
+    """
+
+    version: int
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A short promise that one holder may renew.
+
+    Attributes:
+        account: key of the account.
+        holder: who has it (host, process and a random part, fit for a message).
+        expires_at: when it ends by itself, seconds since the epoch by the store's clock.
+    """
+
+    account: str
+    holder: str
+    expires_at: float
+
+
+class VersionConflict(StoreError):
+    """Another holder saved first; load again."""
+
+    code = "version_conflict"
+
+
+class TokenStore(Protocol):
+    """Keeps one sealed record per account, with save-if-version and a lease. Safe from any thread.
+
+    Every method may raise StoreError; none may wait for longer than a few seconds.
+    """
+
+    def load(self, account: str) -> Stored | None:
+        """Return the record, or None when there is none."""
+
+    def save(self, account: str, sealed: bytes, *, version: int) -> None:
+        """Save as `version`, if and only if the stored version is ``version - 1`` (0: no record).
+
+        On return the record survives a crash of this machine. Raises VersionConflict.
+        """
+
+    def delete(self, account: str) -> None:
+        """Forget the record; nothing happens when there is none."""
+
+    def accounts(self) -> Iterable[str]:
+        """Keys of all records."""
+
+    def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
+        """Take the lease, or extend it if `holder` has it.
+
+        Returns the lease in force afterwards: ``lease.holder != holder`` means that somebody else has it.
+        """
+
+    def holder(self, account: str) -> Lease | None:
+        """Who has the lease now, None when nobody."""
+
+    def release(self, account: str, holder: str) -> None:
+        """Give the lease back; nothing happens when `holder` does not have it."""
+
+    def close(self) -> None:
+        """Let go of files and connections. Further calls may open them again."""

@@ -1,0 +1,342 @@
+"""httpx meets the token: the two transports, next to each other, and every decision they share above them.
+
+What they promise (docs/design.md, "How data walks"):
+- the snap's own request is never touched: a copy carries the token, so `response.request` holds no secret;
+- the token goes to the account's own hosts only, on every hop of a redirect;
+- one 401 costs one renewal and one replay, if the body can be sent again; else the 401 as it is;
+- nothing is sent twice that can be sent only once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from urllib.parse import urlencode
+
+import httpx
+
+from connector.account import Account, filled
+from connector.body import Rewind, rewinder
+from connector.errors import ForeignHostError
+from connector.reply import parse, pointed, retry_after
+from connector.source import TokenSource
+from connector.template import is_loopback
+from connector.token import Token
+
+log = logging.getLogger("connector")
+_BODY_LIMIT = 1 << 16
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
+
+class Fence:
+    """Which hosts may see the token of an account."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._cache: dict[tuple[tuple[str, str], ...], frozenset[str]] = {}
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    def admits(self, url: httpx.URL, token: Token | None) -> bool:
+        """Whether `url` is one of the account's hosts, reached in a way that nobody can listen to."""
+        if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
+            return False
+        hosts = self._hosts(token)
+        here = _origin(url)
+        if here in hosts:
+            return True
+        return any(host.startswith("*.") and here.endswith(host[1:]) for host in hosts)
+
+    def _hosts(self, token: Token | None) -> frozenset[str]:
+        captured = token.captured if token else {}
+        key = tuple(sorted(captured.items()))
+        if key not in self._cache:
+            self._cache[key] = self._account.hosts(captured)
+        return self._cache[key]
+
+    def stop(self, url: httpx.URL) -> None:
+        """A request to a foreign host: refuse it, or say once that it goes without the token."""
+        host = _origin(url)
+        if self._account.foreign_hosts == "refuse":
+            raise ForeignHostError(
+                f"account {self._account.name!r} sends no request to {host}",
+                host=host,
+                reason=f"its hosts are {', '.join(sorted(self._hosts(None)))}, and it says `foreign_hosts: refuse`",
+                resolution="add the host under `api: {hosts: [...]}` of the endpoint if it may see the token",
+            )
+        with self._lock:
+            if host in self._warned:
+                return
+            self._warned.add(host)
+        log.warning("host.foreign account=%s host=%s: sent without the token", self._account.name, host)
+
+
+def _origin(url: httpx.URL) -> str:
+    host = url.host.lower()
+    host = f"[{host}]" if ":" in host else host
+    return host if url.port is None else f"{host}:{url.port}"
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One request of a snap on its way: what has been tried and what may still be."""
+
+    request: httpx.Request
+    rewind: Rewind | None
+    token: Token | None = None
+    renewed: bool = False
+    waited_s: float = 0.0
+    waits: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+
+class _Rules:
+    """Every decision the two transports share; does no I/O."""
+
+    def __init__(self, source: TokenSource) -> None:
+        self.source = source
+        self.account = source.account
+        self.fence = Fence(source.account)
+
+    def begin(self, request: httpx.Request) -> _Attempt | None:
+        """None: not ours, send it as it is."""
+        if not self.account.header_authenticated:
+            return None
+        # The hosts of most accounts are known without a token; of some, only the token reply says.
+        if not self.account.endpoint.response.capture and not self.fence.admits(request.url, None):
+            self.fence.stop(request.url)
+            return None
+        return _Attempt(request, rewinder(request))
+
+    def dress(self, attempt: _Attempt, token: Token) -> httpx.Request:
+        """The copy that carries the token; the same body, never the same headers object."""
+        request, api = attempt.request, self.account.endpoint.api
+        attempt.token = token
+        if not self.fence.admits(request.url, token):
+            self.fence.stop(request.url)
+            attempt.token = None
+            return request
+        headers, url = request.headers.copy(), request.url
+        for name, value in self.account.api_headers(token.captured).items():
+            # httpx itself asks for */*; that is nobody's wish.
+            if headers.get(name) in (None, "*/*"):
+                headers[name] = value
+        query = filled(api.query, self.account.names(token.captured))
+        text = token.access_token.reveal()
+        if api.token_in == "query":
+            query[api.token_name] = text
+        else:
+            headers[api.token_name] = api.token_prefix + text
+        if query:
+            old = url.query.decode("ascii")
+            url = url.copy_with(query=f"{old}{'&' if old else ''}{urlencode(query)}".encode("ascii"))
+        self.source.counts.add("requests")
+        return httpx.Request(
+            request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
+
+    def looks_expired(self, attempt: _Attempt, response: httpx.Response) -> bool:
+        """By its status alone; where the endpoint also names a body, that is read afterwards."""
+        if attempt.token is None:
+            return False
+        if response.status_code in self.account.endpoint.api.expired_status:
+            return True
+        self.source.accept(attempt.token)
+        return False
+
+    def says_expired(self, body: bytes, response: httpx.Response) -> bool:
+        """Whether the body says so, where the endpoint declares what it says."""
+        declared = self.account.endpoint.api.expired_body
+        if not declared:
+            return True
+        data = parse(body[:_BODY_LIMIT], response.headers.get("content-type", ""), "json")
+        return any(pointed(data, pointer) in values for pointer, values in declared.items())
+
+    def may_replay(self, attempt: _Attempt) -> bool:
+        """After a refused token: whether one renewal and one replay are in order."""
+        assert attempt.token is not None
+        again = self.source.reject(attempt.token)
+        if attempt.renewed or not again or attempt.rewind is None:
+            return False
+        attempt.renewed = True
+        attempt.rewind()
+        self.source.counts.add("replays")
+        return True
+
+    def pause_s(self, attempt: _Attempt, response: httpx.Response) -> float | None:
+        """Seconds to wait before sending again on 429 and 503; None: hand the response out."""
+        api = self.account.endpoint.api
+        if response.status_code not in api.retry_status or attempt.rewind is None or attempt.waits >= 8:
+            return None
+        if response.status_code != 429 and attempt.request.method not in _IDEMPOTENT:
+            return None
+        asked = [retry_after(response.headers.get(name), time.time()) for name in api.retry_after]
+        pause = next((seconds for seconds in asked if seconds is not None), None)
+        if pause is None:
+            if response.status_code != 429:
+                return None
+            pause = 0.5 * 2.0**attempt.waits
+        if attempt.waited_s + pause > self.account.retry_budget_s:
+            return None
+        attempt.waits += 1
+        attempt.waited_s += pause
+        attempt.rewind()
+        self.source.counts.add("replays")
+        log.info(
+            "request.waits account=%s status=%s seconds=%.1f", self.account.name, response.status_code, pause
+        )
+        return pause
+
+    def finish(self, response: httpx.Response) -> httpx.Response:
+        """Drop cookies: a session must not outlive its token, nor stand in for it."""
+        if not self.account.cookies and "set-cookie" in response.headers:
+            del response.headers["set-cookie"]
+        return response
+
+
+def _bare(error: Exception) -> Exception:
+    """An error of the wire without the frames it passed: their variables hold the Authorization header."""
+    error.__traceback__ = None
+    error.__cause__ = None
+    error.__context__ = None
+    return error
+
+
+class Transport(httpx.BaseTransport):
+    """An httpx transport that sends a copy of each request with the account's current token.
+
+    Args:
+        source: gives valid tokens.
+        inner: what really sends.
+        close_inner: whether closing this closes `inner` (False where the Host shares it).
+    """
+
+    def __init__(
+        self,
+        source: TokenSource,
+        inner: httpx.BaseTransport,
+        *,
+        close_inner: bool = True,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rules = _Rules(source)
+        self._source = source
+        self._inner = inner
+        self._close_inner = close_inner
+        self._sleep = sleep
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request. Raises what httpx raises, NotAuthorizedError, RenewalError, ForeignHostError."""
+        attempt = self._rules.begin(request)
+        if attempt is None:
+            return self._rules.finish(self._send(request))
+        fresh = attempt.rewind is None
+        while True:
+            token = self._source.token(fresh=fresh)
+            response = self._send(self._rules.dress(attempt, token))
+            if self._rules.looks_expired(attempt, response):
+                response.read()
+                response.close()
+                if self._rules.says_expired(response.content, response) and self._rules.may_replay(attempt):
+                    continue
+                return self._rules.finish(response)
+            pause = self._rules.pause_s(attempt, response)
+            if pause is None:
+                return self._rules.finish(response)
+            response.close()
+            self._sleep(pause)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return self._inner.handle_request(request)
+        except httpx.TransportError as error:
+            bare = _bare(error)
+        raise bare
+
+    def close(self) -> None:
+        """Close the inner transport, unless it is shared."""
+        if self._close_inner:
+            self._inner.close()
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """The asynchronous `Transport`, for asyncio and trio."""
+
+    def __init__(
+        self,
+        source: TokenSource,
+        inner: httpx.AsyncBaseTransport,
+        *,
+        close_inner: bool = True,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        self._rules = _Rules(source)
+        self._source = source
+        self._inner = inner
+        self._close_inner = close_inner
+        self._sleep = sleep or _async_sleep
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request. Raises what httpx raises, NotAuthorizedError, RenewalError, ForeignHostError."""
+        attempt = self._rules.begin(request)
+        if attempt is None:
+            return self._rules.finish(await self._send(request))
+        fresh = attempt.rewind is None
+        while True:
+            token = await self._source.atoken(fresh=fresh)
+            response = await self._send(self._rules.dress(attempt, token))
+            if self._rules.looks_expired(attempt, response):
+                await response.aread()
+                await response.aclose()
+                if self._rules.says_expired(response.content, response) and self._rules.may_replay(attempt):
+                    continue
+                return self._rules.finish(response)
+            pause = self._rules.pause_s(attempt, response)
+            if pause is None:
+                return self._rules.finish(response)
+            await response.aclose()
+            await self._sleep(pause)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._inner.handle_async_request(request)
+        except httpx.TransportError as error:
+            bare = _bare(error)
+        raise bare
+
+    async def aclose(self) -> None:
+        """Close the inner transport, unless it is shared."""
+        if self._close_inner:
+            await self._inner.aclose()
+
+    async def __aenter__(self) -> AsyncTransport:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+
+async def _async_sleep(seconds: float) -> None:
+    import anyio
+
+    await anyio.sleep(seconds)

@@ -1,0 +1,360 @@
+"""Snaps that read and write files: ``file.read`` and ``file.write`` (JSON Lines, JSON, CSV; gzip by ``.gz``)."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import os
+import secrets
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from connector.errors import SnapError
+from connector.hookspecs import hookimpl
+from connector.snap import Context, Document, Snap
+
+Format = Literal["auto", "jsonl", "json", "csv"]
+_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "csv"}
+_SHOWN = 200
+
+
+def read(
+    documents: Iterable[Document],
+    context: Context,
+    *,
+    path: str,
+    format: Format = "auto",
+    encoding: str = "utf-8",
+    delimiter: str = "",
+    header: bool = True,
+    columns: list[str] | None = None,
+) -> Iterator[Document]:
+    """``file.read``: the documents of a file, once per incoming document (the first step: once).
+
+    A line that cannot be read goes to the error view with its number; the rest of the file is read.
+    """
+    for _ in documents:
+        file = _located(path, context)
+        what = _format(path, format)
+        try:
+            with _opened(file, encoding) as stream:
+                if what == "json":
+                    yield from _read_json(stream, file)
+                elif what == "jsonl":
+                    yield from _read_jsonl(_sound(stream, file, context), file, context)
+                else:
+                    table = csv.reader(_sound(stream, file, context), delimiter=delimiter or _delimiter(path))
+                    yield from _read_csv(table, file, context, header=header, columns=columns)
+        except (OSError, EOFError, zlib.error, UnicodeError, LookupError) as error:
+            raise _trouble("read", file, error) from error
+
+
+@contextmanager
+def _opened(file: Path, encoding: str) -> Iterator[IO[str]]:
+    # A byte order mark at the beginning is no part of the first field.
+    codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+    with ExitStack() as stack:
+        raw: Any = stack.enter_context(file.open("rb"))
+        if file.suffix == ".gz":
+            raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
+        # Bytes that are not text become lone surrogates: `_sound` reports their line and reading goes on.
+        yield io.TextIOWrapper(raw, encoding=codec, errors="surrogateescape", newline="")
+
+
+def _sound(stream: IO[str], file: Path, context: Context) -> Iterator[str]:
+    """The lines of a text; one with bytes that are no text goes to the error view."""
+    for number, line in enumerate(stream, 1):
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError:
+            _bad(context, file, number, ascii(line), "its bytes are not text in the file's encoding")
+            # An empty line keeps the count of lines; both readers pass over it.
+            yield "\n"
+        else:
+            yield line
+
+
+def _read_jsonl(lines: Iterator[str], file: Path, context: Context) -> Iterator[Document]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            _bad(context, file, number, line, str(error))
+            continue
+        if isinstance(document, dict):
+            yield document
+        else:
+            _bad(context, file, number, line, "it is JSON, but no object")
+
+
+def _read_json(stream: IO[str], file: Path) -> Iterator[Document]:
+    try:
+        content = json.load(stream)
+    except (ValueError, RecursionError) as error:
+        raise SnapError(f"{file} is not JSON", code="bad_file", reason=str(error)) from None
+    found = content if isinstance(content, list) else [content]
+    for position, document in enumerate(found):
+        if not isinstance(document, dict):
+            raise SnapError(f"Item {position} of {file} is no object", code="bad_file")
+        yield document
+
+
+def _read_csv(
+    table: Any, file: Path, context: Context, *, header: bool, columns: list[str] | None
+) -> Iterator[Document]:
+    names: list[str] | None = None if header else columns
+    while True:
+        try:
+            row = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            _bad(context, file, table.line_num, "", str(error))
+            continue
+        if not row:
+            continue
+        if names is None:
+            names = row if header else [f"column{i}" for i in range(1, len(row) + 1)]
+            _check_names(names, columns, file)
+            if header:
+                continue
+        if len(row) != len(names):
+            why = f"it has {len(row)} fields, the header {len(names)}"
+            _bad(context, file, table.line_num, ",".join(row), why)
+            continue
+        document = dict(zip(names, row, strict=True))
+        yield {name: document[name] for name in columns} if columns else document
+
+
+def _check_names(names: list[str], columns: list[str] | None, file: Path) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SnapError(f"The header of {file} names {', '.join(twice)} twice", code="bad_file")
+    missing = [name for name in columns or () if name not in names]
+    if missing:
+        raise SnapError(
+            f"{file} has no column {', '.join(missing)}",
+            code="bad_file",
+            reason=f"its header: {', '.join(names)}"[:_SHOWN],
+        )
+
+
+def write(
+    documents: Iterable[Document],
+    context: Context,
+    *,
+    path: str,
+    format: Format = "auto",
+    encoding: str = "utf-8",
+    delimiter: str = "",
+    header: bool = True,
+    columns: list[str] | None = None,
+    append: bool = False,
+) -> Iterator[Document]:
+    """``file.write``: write each document and pass it on.
+
+    The file appears, complete, when all documents have come; a run that fails leaves an older one as it
+    was. With `append` lines are added to it directly.
+    """
+    if context.preview:
+        yield from documents
+        return
+    file = _located(path, context)
+    what = _format(path, format)
+    text = _texts(what, delimiter or _delimiter(path), header=header, columns=columns)
+    with _target(file, append=append) as (stream, begun):
+        encoder = codecs.getincrementalencoder(encoding)()
+        stream.write(encoder.encode(text.before(begun)))
+        for document in documents:
+            try:
+                piece = encoder.encode(text.of(document))
+            except (ValueError, TypeError, SnapError, RecursionError) as error:
+                failure = error
+            else:
+                stream.write(piece)
+                yield document
+                continue
+            context.fail(document, failure)
+        stream.write(encoder.encode(text.after(), final=True))
+
+
+@contextmanager
+def _target(file: Path, *, append: bool) -> Iterator[tuple[Any, bool]]:
+    """Open what is written to; the flag says whether there is something in it already."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file = file.resolve()
+        begun = append and file.is_file() and file.stat().st_size > 0
+        # A pipe or a device cannot be replaced, only written to.
+        direct = append or (file.exists() and not file.is_file())
+        part = file if direct else file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+        raw = part.open("ab" if append else "wb" if direct else "xb")
+    except OSError as error:
+        raise _trouble("write", file, error) from error
+    try:
+        with raw:
+            packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if file.suffix == ".gz" else None
+            with packed or raw as stream:
+                yield stream, begun
+            if packed:
+                raw.flush()
+            if not direct and not raw.closed:
+                os.fsync(raw.fileno())
+        if not direct:
+            if file.exists():
+                shutil.copymode(file, part)
+            part.replace(file)
+    except OSError as error:
+        raise _trouble("write", file, error) from error
+    finally:
+        if not direct:
+            part.unlink(missing_ok=True)
+
+
+class _Lines:
+    """JSON Lines: one document, one line."""
+
+    def before(self, begun: bool) -> str:
+        return ""
+
+    def of(self, document: Document) -> str:
+        return json.dumps(document, ensure_ascii=False) + "\n"
+
+    def after(self) -> str:
+        return ""
+
+
+class _Array:
+    """One JSON array, one document a line."""
+
+    def __init__(self) -> None:
+        self._glue = "\n"
+
+    def before(self, begun: bool) -> str:
+        return "["
+
+    def of(self, document: Document) -> str:
+        text = self._glue + json.dumps(document, ensure_ascii=False)
+        # Only now: a document that could not be written leaves no comma behind.
+        self._glue = ",\n"
+        return text
+
+    def after(self) -> str:
+        return "\n]\n"
+
+
+class _Echo:
+    """A file for `csv.writer` that hands back what is written, so that it can be encoded as a whole."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+class _Table:
+    """CSV (RFC 4180); the first document's fields are the columns unless they are given."""
+
+    def __init__(self, delimiter: str, *, header: bool, columns: list[str] | None) -> None:
+        self._row = csv.writer(_Echo(), delimiter=delimiter).writerow
+        self._given = columns
+        self._columns = columns
+        self._header = header
+
+    def before(self, begun: bool) -> str:
+        self._header = self._header and not begun
+        return str(self._row(self._given)) if self._header and self._given else ""
+
+    def of(self, document: Document) -> str:
+        if self._columns is None:
+            if not document:
+                raise SnapError("A document without fields names no columns", resolution="Give `columns`.")
+            self._columns = list(document)
+            top = self._row(self._columns) if self._header else ""
+            return str(top) + str(self._row([_cell(value) for value in document.values()]))
+        unknown = [] if self._given else [name for name in document if name not in self._columns]
+        if unknown:
+            raise SnapError(
+                f"There is no column for {', '.join(unknown)}",
+                reason="the first document's fields are the columns",
+                resolution="List all of them under `columns`, or reshape the documents with `map` first.",
+            )
+        return str(self._row([_cell(document.get(name)) for name in self._columns]))
+
+    def after(self) -> str:
+        return ""
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
+
+
+def _texts(what: str, delimiter: str, *, header: bool, columns: list[str] | None) -> Any:
+    if what == "csv":
+        return _Table(delimiter, header=header, columns=columns)
+    return _Array() if what == "json" else _Lines()
+
+
+def _located(path: str, context: Context) -> Path:
+    return context.folder / Path(path).expanduser()
+
+
+def _delimiter(path: str) -> str:
+    return "\t" if path.removesuffix(".gz").endswith(".tsv") else ","
+
+
+def _format(path: str, format: str) -> str:
+    found = _SUFFIXES.get(Path(path.removesuffix(".gz")).suffix.lower(), "") if format == "auto" else format
+    if not found:
+        raise SnapError(f"{path} does not say its format", resolution="Add `format: jsonl`, json or csv.")
+    return found
+
+
+def _bad(context: Context, file: Path, number: int, text: str, why: str) -> None:
+    shown = {"file": str(file), "line": number, "text": text.strip()[:_SHOWN]}
+    context.fail(
+        shown, SnapError(f"Line {number} of {file.name} cannot be read", code="bad_line", reason=why)
+    )
+
+
+def _trouble(verb: str, file: Path, error: Exception) -> SnapError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return SnapError(f"{file} cannot be {'read' if verb == 'read' else 'written'}", code="file", reason=why)
+
+
+def _check(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    format = options.get("format", "auto")
+    if "path" in options and format == "auto":
+        try:
+            format = _format(options["path"], "auto")
+        except SnapError:
+            yield "path", "does not say its format (.jsonl, .json, .csv, .tsv, then .gz): add `format`"
+    if options.get("append") and format == "json":
+        yield "append", "nothing can be appended to a JSON array; use JSON Lines"
+    if len(options.get("delimiter", ",")) != 1 or options.get("delimiter") in ("\r", "\n", '"'):
+        yield "delimiter", "expected one character"
+    for name in ("delimiter", "columns", "header"):
+        if name in options and format not in ("csv", "auto"):
+            yield name, f"is for csv, this file is {format}"
+    try:
+        codecs.lookup(options.get("encoding", "utf-8"))
+    except LookupError:
+        yield "encoding", f"there is no encoding {options['encoding']!r}"
+
+
+@hookimpl
+def connector_snaps() -> Iterable[Snap]:
+    """The snaps of this file."""
+    return (
+        Snap(name="file.read", run=read, summary="Read documents from a file.", check=_check),
+        Snap(name="file.write", run=write, summary="Write documents to a file.", check=_check),
+    )

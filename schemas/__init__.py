@@ -1,0 +1,1 @@
+"""The JSON Schemas of manifest, account and endpoint (2020-12)."""
