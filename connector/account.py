@@ -27,12 +27,15 @@ class Account:
         auto_refresh: renew the access token before it expires; False: an error says when it has.
         redirect_uri: RFC 6749 section 3.1.2; None: one on loopback.
         client_auth, basic: override the endpoint's client authentication; None: as the endpoint says.
-        token_params, authorize_params: extra form fields and authorize parameters, in order.
+        token_params, authorize_params: extra form fields and authorize parameters, in order; those that came
+            from a reference are Secrets.
         header_authenticated: put the token on each request; False: the snap places it itself.
         foreign_hosts: ``without_token`` or ``refuse``: what to do with a request to another host.
         cookies: keep the cookies that the API sets.
         retry_budget_s: seconds one request may spend waiting on 429 and 503 in all.
         origin: ``file:line`` of the declaration.
+        unresolved: references that still stand as text in client_id, settings or the params, because the
+            account was bound without a resolver; bind it again with one before it makes a call.
     """
 
     name: str
@@ -42,18 +45,19 @@ class Account:
     label: str = ""
     client_secret: SecretRef | Secret | None = None
     scopes: tuple[str, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=nothing)
+    settings: Mapping[str, str] = field(default_factory=nothing, repr=False)  # some endpoints ask for keys
     auto_refresh: bool = True
     redirect_uri: str | None = None
     client_auth: str | None = None
     basic: str | None = None
-    token_params: tuple[tuple[str, str], ...] = ()
-    authorize_params: tuple[tuple[str, str], ...] = ()
+    token_params: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
+    authorize_params: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
     header_authenticated: bool = True
     foreign_hosts: str = "without_token"
     cookies: bool = False
     retry_budget_s: float = 60.0
     origin: str = ""
+    unresolved: tuple[SecretRef, ...] = ()
 
     def names(self, captured: Mapping[str, str] = NOTHING) -> Mapping[str, str]:
         """Everything a template of the endpoint may name: settings, vars, captured values, the client id."""

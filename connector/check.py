@@ -97,8 +97,10 @@ def _unknown_keys(document: Document, pointer: str, error: Broken) -> Iterator[P
         reasons = spec.get("x-not-here", {})
         if normal(key) in reasons:
             hint = reasons[normal(key)]
-        elif near := near_miss(key, [k for k in known if k not in error.instance] or known):
+        elif near := near_miss(key, [k for k in known if k not in error.instance]):
             hint = f"did you mean {near}?"
+        elif near := near_miss(key, known):
+            hint = f"did you mean {near}? it is there already"
         elif known:
             hint = "known here: " + ", ".join(known)
         yield document.problem(join(pointer, key), message, hint, key=True)

@@ -35,8 +35,7 @@ def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
 
 def _structure(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
     if not spec.get("token", {}).get("url"):
-        steps: Steps = ("token",) if "token" in spec else ()
-        yield report("no token URL", steps, "write token: {url: https://...}")
+        yield report("no token URL", ("token",), "write token: {url: https://...}")
     grants = spec.get("grants", ())
     if "authorization_code" in grants and not spec.get("authorize", {}).get("url"):
         yield report(
@@ -112,7 +111,8 @@ def _url(template: str, asked: frozenset[str], steps: Steps, report: Report) -> 
     try:
         fill_url(template, samples)
     except TemplateError as error:
-        yield report(_reason(template, error), steps, "write https://... (http only for loopback)")
+        reason = _reason(template, error)
+        yield report(reason, steps, "write https://... in full" if reason == "this is not a URL" else "")
 
 
 def _reason(template: str, error: TemplateError) -> str:

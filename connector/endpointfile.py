@@ -41,7 +41,10 @@ class RawEndpoint:
 
     def problem(self, message: str, *steps: str | int, hint: str = "") -> Problem:
         """A Problem at the place of a value inside this endpoint, or of the nearest thing around it."""
-        return self.document.problem(join(self.pointer, *steps), message, hint, key=not steps)
+        at = join(self.pointer, *steps)
+        while at != self.pointer and at not in self.document.marks:
+            at = at.rpartition("/")[0]  # it came with extends, or is what is missing
+        return self.document.problem(at, message, hint, key=at == self.pointer)
 
 
 def load(path: str | Path) -> list[RawEndpoint]:
@@ -160,7 +163,7 @@ class _Builder:
 
         found = check_endpoint(spec, problem)
         if not found and "extends" in raw.spec:
-            document = Document(file=raw.document.file, data={**spec, "endpoint": raw.name})
+            document = Document(file=raw.document.file, data={**spec, "endpoint": "merged"})
             found = [
                 raw.problem(p.message, *_steps(p.pointer), hint=p.hint) for p in check(document, "endpoint")
             ]

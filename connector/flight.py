@@ -41,6 +41,11 @@ class Flight(Generic[T]):
             raise
         return future
 
+    @property
+    def running(self) -> Future[T] | None:
+        """The flight under way."""
+        return self._running
+
     def reset(self) -> None:
         """Forget the flight under way: in the child of a fork, where its thread does not exist."""
         self._lock = threading.Lock()

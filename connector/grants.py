@@ -134,7 +134,9 @@ def build(
     authenticate = CLIENT_AUTHENTICATION[account.client_auth or spec.auth]
     authenticate(account, account.basic or spec.basic, secret, pairs, headers)
     renamed = [(spec.rename.get(name, name), value) for name, value in pairs.items()]
-    form = [(name, value) for name, value in renamed if name is not None] + list(account.token_params)
+    form = [(name, value) for name, value in renamed if name is not None] + [
+        (name, value.reveal() if isinstance(value, Secret) else value) for name, value in account.token_params
+    ]
     query = list(filled(spec.query, values).items())
     body = b""
     if spec.body == "json":
@@ -154,7 +156,9 @@ def build(
         headers=tuple(headers.items()),
         body=body,
         presents=shown.fingerprint if shown else "",
-        secrets=tuple(s for s in (secret, shown) if s),
+        secrets=tuple(
+            s for s in (secret, shown, *dict(account.token_params).values()) if isinstance(s, Secret)
+        ),
     )
 
 

@@ -167,6 +167,12 @@ class TokenSource:
         assert token is not None
         return token
 
+    def settle(self, timeout_s: float = 30.0) -> None:
+        """Wait for a renewal under way, so that what it brings is saved before things are closed."""
+        running = self._flight.running
+        if running is not None:
+            wait([running], timeout_s)
+
     def forget(self) -> None:
         """Forget what memory holds; the store is asked next time."""
         self._held, self._record, self._rejected, self._quiet_until, self._error = None, None, "", 0.0, None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import urlencode
 
+import anyio
 import httpx
 
 from connector.account import Account, filled
@@ -62,10 +63,11 @@ class Fence:
         """A request to a foreign host: refuse it, or say once that it goes without the token."""
         host = _origin(url)
         if self._account.foreign_hosts == "refuse":
+            known = ", ".join(sorted(self._hosts(None)))
             raise ForeignHostError(
                 f"account {self._account.name!r} sends no request to {host}",
                 host=host,
-                reason=f"its hosts are {', '.join(sorted(self._hosts(None)))}, and it says `foreign_hosts: refuse`",
+                reason=f"it says `foreign_hosts: refuse`, and its hosts are {known}",
                 resolution="add the host under `api: {hosts: [...]}` of the endpoint if it may see the token",
             )
         with self._lock:
@@ -104,8 +106,6 @@ class _Rules:
 
     def begin(self, request: httpx.Request) -> _Attempt | None:
         """None: not ours, send it as it is."""
-        if not self.account.header_authenticated:
-            return None
         # The hosts of most accounts are known without a token; of some, only the token reply says.
         if not self.account.endpoint.response.capture and not self.fence.admits(request.url, None):
             self.fence.stop(request.url)
@@ -127,7 +127,9 @@ class _Rules:
                 headers[name] = value
         query = filled(api.query, self.account.names(token.captured))
         text = token.access_token.reveal()
-        if api.token_in == "query":
+        if not self.account.header_authenticated:
+            attempt.token = None  # the snap places it itself
+        elif api.token_in == "query":
             query[api.token_name] = text
         else:
             headers[api.token_name] = api.token_prefix + text
@@ -148,12 +150,20 @@ class _Rules:
         self.source.accept(attempt.token)
         return False
 
-    def says_expired(self, body: bytes, response: httpx.Response) -> bool:
-        """Whether the body says so, where the endpoint declares what it says."""
+    def reads(self, response: httpx.Response) -> bool:
+        """Whether to read the body of what looks like a refusal: where the endpoint declares what it
+        says, and where it is small, since a connection whose answer was read can be used again.
+        """
+        length = response.headers.get("content-length", "")
+        small = length.isdecimal() and int(length[:9]) <= _BODY_LIMIT
+        return small or bool(self.account.endpoint.api.expired_body)
+
+    def says_expired(self, response: httpx.Response) -> bool:
+        """Whether the body says so too, where the endpoint declares what it says."""
         declared = self.account.endpoint.api.expired_body
         if not declared:
             return True
-        data = parse(body[:_BODY_LIMIT], response.headers.get("content-type", ""), "json")
+        data = parse(response.content[:_BODY_LIMIT], response.headers.get("content-type", ""), "json")
         return any(pointed(data, pointer) in values for pointer, values in declared.items())
 
     def may_replay(self, attempt: _Attempt) -> bool:
@@ -239,9 +249,10 @@ class Transport(httpx.BaseTransport):
             token = self._source.token(fresh=fresh)
             response = self._send(self._rules.dress(attempt, token))
             if self._rules.looks_expired(attempt, response):
-                response.read()
-                response.close()
-                if self._rules.says_expired(response.content, response) and self._rules.may_replay(attempt):
+                if self._rules.reads(response):
+                    response.read()
+                if self._rules.says_expired(response) and self._rules.may_replay(attempt):
+                    response.close()
                     continue
                 return self._rules.finish(response)
             pause = self._rules.pause_s(attempt, response)
@@ -283,13 +294,13 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         inner: httpx.AsyncBaseTransport,
         *,
         close_inner: bool = True,
-        sleep: Callable[[float], Awaitable[None]] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._rules = _Rules(source)
         self._source = source
         self._inner = inner
         self._close_inner = close_inner
-        self._sleep = sleep or _async_sleep
+        self._sleep = sleep
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises what httpx raises, NotAuthorizedError, RenewalError, ForeignHostError."""
@@ -301,9 +312,10 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             token = await self._source.atoken(fresh=fresh)
             response = await self._send(self._rules.dress(attempt, token))
             if self._rules.looks_expired(attempt, response):
-                await response.aread()
-                await response.aclose()
-                if self._rules.says_expired(response.content, response) and self._rules.may_replay(attempt):
+                if self._rules.reads(response):
+                    await response.aread()
+                if self._rules.says_expired(response) and self._rules.may_replay(attempt):
+                    await response.aclose()
                     continue
                 return self._rules.finish(response)
             pause = self._rules.pause_s(attempt, response)
@@ -334,9 +346,3 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         traceback: TracebackType | None = None,
     ) -> None:
         await self.aclose()
-
-
-async def _async_sleep(seconds: float) -> None:
-    import anyio
-
-    await anyio.sleep(seconds)

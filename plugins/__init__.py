@@ -1,1 +1,1 @@
-"""The plugins that ship with connector: endpoints in YAML, and the built-in grants, secret sources and snaps."""
+"""The plugins we ship: endpoints in YAML; grants, secret sources, snaps and the sandbox in Python."""

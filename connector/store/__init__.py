@@ -1,1 +1,40 @@
-"""Where tokens outlive the process."""
+"""Where tokens outlive the process: the stores we ship, contributed like anybody's by a hook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from connector.errors import StoreError
+from connector.hookspecs import StoreOpener, hookimpl
+from connector.store.memory import MemoryStore
+from connector.store.sqlite import SqliteStore
+from connector.tokenstore import TokenStore
+
+__all__ = ["MemoryStore", "SqliteStore"]
+
+
+def sqlite_path(url: str, folder: Path) -> Path:
+    """The file that a URL names: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite:///~/own.db``."""
+    rest = url.removeprefix("sqlite:///")
+    if rest == url or not rest:
+        raise StoreError(
+            "the store URL names no file",
+            code="bad_store_url",
+            resolution="write sqlite:///relative.db, sqlite:////absolute.db or sqlite:///~/in-my-home.db",
+        )
+    return folder / Path(rest).expanduser()
+
+
+def _open_sqlite(url: str, folder: Path) -> TokenStore:
+    return SqliteStore(sqlite_path(url, folder))
+
+
+def _open_memory(url: str, folder: Path) -> TokenStore:
+    return MemoryStore()
+
+
+@hookimpl
+def connector_stores() -> Mapping[str, StoreOpener]:
+    """See `connector.hookspecs.connector_stores`."""
+    return {"sqlite": _open_sqlite, "memory": _open_memory}

@@ -1,0 +1,338 @@
+"""The host: opens a manifest with its plugins, hands out transports and clients, owns everything to close."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+import httpx
+
+from connector import pipeline
+from connector.account import Account
+from connector.errors import ConnectorError, ManifestError
+from connector.login import Login
+from connector.opening import Opening, open_manifest
+from connector.post import Poster
+from connector.result import Listener, RunResult
+from connector.service import Service
+from connector.source import Counts
+from connector.status import Status
+from connector.template import TemplateError
+from connector.token import Token
+from connector.tokenstore import TokenStore
+from connector.transport import AsyncTransport, Transport
+from connector.vault import Vault, open_vault
+from connector.wire import AsyncWire, Wire
+
+log = logging.getLogger("connector")
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_OURS = ("transport", "mounts", "proxy", "verify", "cert", "auth", "trust_env", "base_url")
+
+
+class Host:
+    """An opened manifest. Use it as a context manager, from any thread and any number of event loops.
+
+    Made by `connector.open`. Everything it hands out stops working when it is closed.
+    """
+
+    def __init__(
+        self,
+        opening: Opening,
+        vault: Vault,
+        *,
+        poster: Poster | None = None,
+        wire: Callable[[], httpx.BaseTransport] = Wire,
+        async_wire: Callable[[], httpx.AsyncBaseTransport] = AsyncWire,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._opening = opening
+        self._vault = vault
+        self._poster = poster or Poster(clock=clock)
+        self._new_wire, self._new_async_wire = wire, async_wire
+        self._clock = clock
+        self._identity = f"{socket.gethostname()}/{secrets.token_hex(4)}"
+        self._lock = threading.RLock()
+        self._logins: dict[str, Login] = {}
+        self._wires: dict[str, httpx.BaseTransport] = {}
+        self._services: dict[str, Service] = {}
+        self._closing = ExitStack()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Host {self._opening.manifest.path}, {len(self.accounts)} accounts>"
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """The accounts of the manifest, by name; broken plugins' accounts are not among them."""
+        return MappingProxyType(self._opening.accounts)
+
+    @property
+    def pipelines(self) -> Mapping[str, Any]:
+        """The pipelines of the manifest, by name."""
+        return MappingProxyType(dict(self._opening.manifest.pipelines))
+
+    @property
+    def problems(self) -> tuple[ConnectorError, ...]:
+        """Plugins that are broken; what does not need them works."""
+        return tuple(self._opening.registry.problems)
+
+    def client(self, account: str, **options: Any) -> httpx.Client:
+        """An httpx client of an account: base URL set, authenticated, and it stays so.
+
+        Args:
+            options: of `httpx.Client`, except those that belong to the account (proxy, TLS, auth,
+                transport, base_url).
+
+        Raises ManifestError for an unknown account, SecretMissingError, PluginError.
+        """
+        self._refuse(options)
+        transport = self.transport(account)
+        options.setdefault("timeout", TIMEOUT)
+        return httpx.Client(transport=transport, base_url=self._base_url(account), **options)
+
+    def async_client(self, account: str, **options: Any) -> httpx.AsyncClient:
+        """The same for asyncio and trio; each client belongs to the event loop it is used in."""
+        self._refuse(options)
+        transport = self.async_transport(account)
+        options.setdefault("timeout", TIMEOUT)
+        return httpx.AsyncClient(transport=transport, base_url=self._base_url(account), **options)
+
+    def transport(self, account: str) -> httpx.BaseTransport:
+        """The transport alone, for a client of your own: ``httpx.Client(transport=...)``.
+
+        All transports of an account share one connection pool, which the host closes.
+        """
+        source = self._login(account).source
+        with self._lock:
+            wire = self._wires.get(account)
+            if wire is None:
+                wire = self._wires[account] = self._new_wire()
+                self._closing.callback(wire.close)
+        return Transport(source, wire, close_inner=False)
+
+    def async_transport(self, account: str) -> httpx.AsyncBaseTransport:
+        """The asynchronous transport alone; whoever takes it closes it."""
+        return AsyncTransport(self._login(account).source, self._new_async_wire())
+
+    def token(self, account: str) -> Token:
+        """A token that is valid now; ``.access_token.reveal()`` shows it. May wait for a renewal.
+
+        Raises NotAuthorizedError, RenewalError, StoreError, SecretMissingError.
+        """
+        return self._login(account).source.token()
+
+    async def atoken(self, account: str) -> Token:
+        """`token` for tasks; waiting holds up no event loop."""
+        return await self._login(account).source.atoken()
+
+    def adopt(self, account: str, reply: Mapping[str, Any]) -> Token:
+        """Make a token reply one already holds the login of an account.
+
+        Args:
+            reply: ``access_token``, ``refresh_token`` (either or both), and ``expires_in`` (seconds from
+                now; 0: expired) or ``expires_at`` (seconds since the epoch, or ISO 8601).
+
+        Raises ConnectorError ``bad_token_reply``; the login there was stays then.
+        """
+        return self._login(account).adopt(reply)
+
+    def renew(self, account: str) -> Token:
+        """Renew now, whatever the state of the token, also with ``auto_refresh: false``."""
+        return self._login(account).renew()
+
+    def status(self, account: str) -> Status:
+        """State, expiry, holder of the lease, last refusal. Asks the store, never the network."""
+        return self._login(account, start=False).status()
+
+    def counts(self, account: str) -> Counts:
+        """What happened to an account in this process: token calls, renewals, 401s, requests."""
+        return self._login(account, start=False).source.counts
+
+    def run(
+        self,
+        name: str,
+        *,
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        preview: bool | int = False,
+        progress: Listener | None = None,
+    ) -> RunResult:
+        """Run a pipeline of the manifest to its end.
+
+        Args:
+            parameters: values for its parameters.
+            preview: pull at most this many documents (True: 50) and write nothing.
+            progress: called about five times a second while documents flow.
+
+        Raises ManifestError, SnapError (``on_error: stop``), or what an account raises.
+        """
+        spec = self._opening.pipeline(name)
+        return pipeline.run(
+            spec,
+            snaps=self._opening.registry.snaps,
+            clients=_Clients(self),
+            parameters=parameters,
+            folder=self._opening.manifest.folder,
+            preview=preview,
+            progress=progress,
+        )
+
+    def close(self) -> None:
+        """Close connections, services and the store. Safe to call twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for login in self._logins.values():
+            login.source.settle()
+        self._closing.close()
+        self._vault.store.close()
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _login(self, name: str, *, start: bool = True) -> Login:
+        login = self._logins.get(name)
+        if login is not None and (login.account.endpoint.service in self._services or not start):
+            return login
+        with self._lock:
+            if self._closed:
+                raise ConnectorError(
+                    "this host is closed", code="closed", resolution="open the manifest again"
+                )
+            login = self._logins.get(name)
+            if login is None or login.account.endpoint.service:
+                login = self._open_login(name, start)
+                self._logins[name] = login
+            return login
+
+    def _open_login(self, name: str, start: bool) -> Login:
+        account = self._opening.resolved(name)
+        key = record_key(account)
+        service = self._service(account) if start else None
+        if service is not None:
+            account = replace(account, settings={**account.settings, **service.settings})
+        return Login(
+            account,
+            self._opening.registry.grants[account.grant],
+            self._vault,
+            key=key,
+            reveal=lambda: self._opening.reveal(account),
+            poster=self._poster,
+            identity=self._identity,
+            clock=self._clock,
+            begin=None if service is None else lambda: service.authorize(account),
+        )
+
+    def _service(self, account: Account) -> Service | None:
+        """The running service of an account's endpoint; None when it needs none or is told of another."""
+        name = account.endpoint.service
+        if not name or any(
+            spec.get("x-filled-by") == "service" and key in account.settings
+            for key, spec in account.endpoint.settings.items()
+        ):
+            return None
+        if name not in self._services:
+            makers = self._opening.registry.services
+            if name not in makers:
+                raise ConnectorError(f"no plugin brings the service {name!r}", code="unknown_service")
+            self._services[name] = self._closing.enter_context(makers[name]())
+        return self._services[name]
+
+    def _base_url(self, name: str) -> str:
+        account = self._login(name).account
+        try:
+            return account.base_url()
+        except TemplateError:
+            # Only the token reply says where the API is.
+            return account.base_url(self.token(name).captured)
+
+    @staticmethod
+    def _refuse(options: Mapping[str, Any]) -> None:
+        wrong = sorted(set(options) & set(_OURS))
+        if wrong:
+            raise TypeError(
+                f"{', '.join(wrong)} belongs to the account, not to the client: a client's own would bypass"
+                " the account's transport (use host.transport for a client of your own)"
+            )
+
+
+class _Clients:
+    """The host as a pipeline sees it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def client(self, account: str) -> httpx.Client:
+        return self._host.client(account) if account else httpx.Client(timeout=TIMEOUT)
+
+    def async_client(self, account: str) -> httpx.AsyncClient:
+        return self._host.async_client(account) if account else httpx.AsyncClient(timeout=TIMEOUT)
+
+
+def record_key(account: Account) -> str:
+    """Name of an account's record: its name, and a digest of whatever makes it another login.
+
+    One store may serve many manifests, and a manifest may change: a token must never be used for
+    another client, server or, where nobody consents to them, other scopes.
+    """
+    endpoint = account.endpoint
+    identity = [
+        endpoint.name,
+        [endpoint.authorize.url, endpoint.token.url] if not endpoint.service else [],
+        sorted((k, v) for k, v in account.settings.items()),
+        account.client_id,
+        account.grant,
+        sorted(account.scopes) if account.grant == "client_credentials" else [],
+    ]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    return f"{account.name}#{digest[:12]}"
+
+
+def open(
+    path: str | Path = "manifest.yaml",
+    *,
+    store: str | TokenStore | None = None,
+    plugins: Iterable[object] = (),
+) -> Host:
+    """Open a manifest.
+
+    Args:
+        path: the manifest; relative paths in it start at its folder.
+        store: a store URL (``sqlite:///tokens.db``, ``memory:``) or a `TokenStore`, instead of the manifest's.
+        plugins: plugin objects or modules, or paths of plugin files and folders.
+
+    Raises:
+        ManifestError: with everything that is wrong in the file.
+        PluginError: two plugins claim one name.
+        StoreError: the store URL names nothing.
+    """
+    opening = open_manifest(path, plugins)
+    if opening.problems:
+        raise ManifestError(opening.problems)
+    for problem in opening.registry.problems:
+        log.warning("plugin.broken %s", problem)
+    vault = open_vault(
+        opening.manifest.store if store is None else store,
+        opening.registry.stores,
+        opening.manifest.folder,
+    )
+    return Host(opening, vault)

@@ -1,0 +1,155 @@
+"""A manifest and its plugins, brought together: what is right by name, and everything that is wrong.
+
+Rules of this room: no network and no environment until an account is really asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connector import pipeline, registry
+from connector.account import Account
+from connector.bind import bind_account
+from connector.check import near_miss
+from connector.endpoint import Endpoint
+from connector.endpointfile import build
+from connector.errors import ConnectorError, ManifestError, PluginError, Problem
+from connector.manifest import Manifest, read
+from connector.registry import Registry
+from connector.resolve import resolve_with
+from connector.secret import Secret, SecretRef
+from connector.snap import PipelineSpec
+
+
+@dataclass(slots=True)
+class Opening:
+    """A manifest opened with its plugins.
+
+    Attributes:
+        accounts: bound accounts; references in them are not followed yet.
+        problems: everything wrong with the manifest itself.
+        broken: what keeps single accounts from being used although the manifest may be right: name -> why.
+    """
+
+    manifest: Manifest
+    registry: Registry
+    endpoints: Mapping[str, Endpoint]
+    accounts: dict[str, Account] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    broken: dict[str, ConnectorError] = field(default_factory=dict)
+
+    def resolved(self, name: str) -> Account:
+        """The account with its references followed. Raises KeyError-like ManifestError, SecretMissingError."""
+        if name in self.broken:
+            raise self.broken[name]
+        if name not in self.manifest.accounts:
+            raise unknown("account", name, self.manifest.accounts, self.manifest)
+        resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
+        return bind_account(
+            self.manifest.accounts[name], self.endpoints, self.registry.grants, resolve=resolver
+        )
+
+    def reveal(self, account: Account) -> Secret | None:
+        """The client secret, asked for anew each time, so that a changed one needs no restart."""
+        secret = account.client_secret
+        if not isinstance(secret, SecretRef):
+            return secret
+        resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
+        return Secret(resolver(secret))
+
+    def pipeline(self, name: str) -> PipelineSpec:
+        """A pipeline that has passed its checks. Raises ManifestError."""
+        if name not in self.manifest.pipelines:
+            raise unknown("pipeline", name, self.manifest.pipelines, self.manifest)
+        problems = self.pipeline_problems(name)
+        if problems:
+            raise ManifestError(problems)
+        return self.manifest.pipelines[name]
+
+    def pipeline_problems(self, name: str) -> list[Problem]:
+        """Everything wrong with the steps of a pipeline, found without running it."""
+        spec = self.manifest.pipelines[name]
+        found = pipeline.check(spec, self.registry.snaps, self.manifest.accounts)
+        base = f"/pipelines/{name.replace('~', '~0').replace('/', '~1')}/snaps"
+        return [
+            self.manifest.problem(f"{base}/{step}{pointer}", message, hint)
+            for step, pointer, message, hint in found
+        ]
+
+
+def open_manifest(path: str | Path, plugins: Iterable[object] = ()) -> Opening:
+    """Read a manifest and load its plugins; what is wrong is in the result.
+
+    Raises ManifestError when it cannot be read at all, PluginError ``duplicate``.
+    """
+    manifest, problems = read(path)
+    paths, missing = _plugin_paths(manifest)
+    found = registry.collect(paths, plugins)
+    for raw in manifest.endpoints:
+        if raw.name in found.endpoints:
+            owner = found.owners.get(f"endpoint {raw.name}", "a plugin")
+            problems.append(
+                raw.problem(
+                    f"the endpoint {raw.name!r} is contributed by {owner} already",
+                    hint="give yours another name; it may say `extends: " + raw.name + "`",
+                )
+            )
+    own = [raw for raw in manifest.endpoints if raw.name not in found.endpoints]
+    built, wrong = build(own, found.endpoints)
+    opening = Opening(manifest, found, {**found.endpoints, **built}, problems=[*problems, *missing, *wrong])
+    _bind(opening)
+    return opening
+
+
+def _plugin_paths(manifest: Manifest) -> tuple[list[Path], list[Problem]]:
+    paths, problems = [], []
+    for plugin in manifest.plugins:
+        path = manifest.folder / Path(plugin.path).expanduser()
+        if path.exists():
+            paths.append(path)
+        else:
+            hint = "paths are relative to the manifest"
+            problems.append(manifest.problem(plugin.pointer, f"there is no plugin at {plugin.path}", hint))
+    return paths, problems
+
+
+def _bind(opening: Opening) -> None:
+    found = opening.registry
+    for name, spec in opening.manifest.accounts.items():
+        try:
+            opening.accounts[name] = bind_account(
+                spec, opening.endpoints, found.grants, schemes=found.secret_sources
+            )
+        except ManifestError as error:
+            if found.problems and _may_be_missing(error):
+                # Perhaps it is the broken plugin that would have brought what this account needs.
+                opening.broken[name] = _blamed(error, found)
+            else:
+                opening.problems += error.problems
+
+
+def _may_be_missing(error: ManifestError) -> bool:
+    ends = ("/oauth2_endpoint", "/grant", "/client_secret", "/client_id")
+    return all(problem.pointer.endswith(ends) for problem in error.problems)
+
+
+def _blamed(error: ManifestError, found: Registry) -> PluginError:
+    first = found.problems[0]
+    return PluginError(
+        str(error),
+        owner=getattr(first, "owner", ""),
+        hook=getattr(first, "hook", ""),
+        code="plugin_failed",
+        reason="a plugin is broken: " + "; ".join(str(problem) for problem in found.problems),
+    )
+
+
+def unknown(kind: str, name: str, known: Iterable[str], manifest: Manifest) -> ManifestError:
+    """The error for a name that the manifest does not declare."""
+    names = sorted(known)
+    near = near_miss(name, names)
+    hint = f"did you mean {near}?" if near else f"it has {', '.join(names)}" if names else "it has none"
+    problem = manifest.problem(f"/{kind}s", f"there is no {kind} {name!r} in this manifest", hint)
+    return ManifestError(problem, code=f"unknown_{kind}")

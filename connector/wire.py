@@ -1,0 +1,62 @@
+"""What really sends: httpx transports, one per proxy that the environment names, loopback always direct.
+
+Needed because a client that is given a transport no longer looks at HTTPS_PROXY and NO_PROXY itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import httpx
+
+from connector.post import proxy_for
+
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30.0)
+
+
+class Wire(httpx.BaseTransport):
+    """Sends requests, directly or through the proxy meant for their URL."""
+
+    def __init__(self, proxy: Callable[[httpx.URL], str | None] = proxy_for) -> None:
+        self._proxy = proxy
+        self._lock = threading.Lock()
+        self._ways: dict[str | None, httpx.HTTPTransport] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request as it is."""
+        proxy = self._proxy(request.url)
+        way = self._ways.get(proxy)
+        if way is None:
+            with self._lock:
+                way = self._ways.setdefault(proxy, httpx.HTTPTransport(proxy=proxy, limits=LIMITS))
+        return way.handle_request(request)
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            ways, self._ways = self._ways, {}
+        for way in ways.values():
+            way.close()
+
+
+class AsyncWire(httpx.AsyncBaseTransport):
+    """The same for one event loop."""
+
+    def __init__(self, proxy: Callable[[httpx.URL], str | None] = proxy_for) -> None:
+        self._proxy = proxy
+        self._ways: dict[str | None, httpx.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request as it is."""
+        proxy = self._proxy(request.url)
+        way = self._ways.get(proxy)
+        if way is None:
+            way = self._ways[proxy] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS)
+        return await way.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ways, self._ways = self._ways, {}
+        for way in ways.values():
+            await way.aclose()
