@@ -15,9 +15,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
+from itertools import islice
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 from referencing import Registry, Resource
 
 from connector.errors import Problem
@@ -25,6 +27,9 @@ from connector.yamlfile import Document, join
 
 # A jsonschema ValidationError; its types say of each attribute that it may be unset, which it is not here.
 Broken = Any
+
+# More than anybody reads at once; a file that is something else altogether would have thousands.
+MAX_PROBLEMS = 100
 
 NAMES = ("account", "endpoint", "manifest")
 
@@ -46,23 +51,41 @@ def bundle(name: str) -> dict[str, Any]:
     return {**main, "$defs": {**main.get("$defs", {}), **others}}
 
 
+def _unique(validator: Any, wanted: bool, items: Any, schema: Any) -> Iterator[ValidationError]:
+    if wanted and isinstance(items, list) and _repeated(items) is not None:
+        yield ValidationError("not unique")
+
+
+def _repeated(items: list[Any]) -> int | None:
+    """Index of the first item that was there before. jsonschema's own search is quadratic."""
+    seen: set[str] = set()
+    for i, item in enumerate(items):
+        written = json.dumps(item, sort_keys=True)
+        if written in seen:
+            return i
+        seen.add(written)
+    return None
+
+
+_Validator = extend(Draft202012Validator, {"uniqueItems": _unique})  # type: ignore[no-untyped-call]
+
+
 @cache
-def _validator(name: str) -> Draft202012Validator:
+def _validator(name: str) -> Any:
     # A registry without a `retrieve` function: a $ref to anything else fails instead of being fetched.
     known = [(str(schema(n)["$id"]), Resource.from_contents(schema(n))) for n in NAMES]
     registry: Registry[Any] = Registry().with_resources(known)
-    return Draft202012Validator(schema(name), registry=registry)
+    return _Validator(schema(name), registry=registry)
 
 
 def check(document: Document, name: str, *, data: Any = None) -> list[Problem]:
-    """Everything in `document` that the schema `name` does not allow, in the order of the file.
+    """What in `document` the schema `name` does not allow, the first 100, in the order of the file.
 
     Args:
         data: checked instead of the document's own data (places still come from the document).
     """
-    found: list[Problem] = []
-    for error in _validator(name).iter_errors(document.data if data is None else data):
-        found += _problems(document, error)
+    errors = _validator(name).iter_errors(document.data if data is None else data)
+    found = list(islice((p for error in errors for p in _problems(document, error)), MAX_PROBLEMS))
     known = {problem.pointer for problem in document.problems if problem.pointer}
     fresh = {str(p): p for p in found if p.pointer not in known}
     return sorted(fresh.values(), key=lambda p: (p.line, p.column, p.message))
@@ -149,8 +172,8 @@ def _say(rule: str, error: Broken, written: str | None) -> tuple[str, str]:
     if rule in ("minLength", "minItems", "minProperties") and not value:
         return f"expected {_expected(error)}, found nothing in it", ""
     if rule == "uniqueItems":
-        twice = [i for i, item in enumerate(value) if item in value[:i]]
-        return f"expected different entries, and number {twice[0] + 1} was there before", "remove it"
+        number = (_repeated(value) or 0) + 1
+        return f"expected different entries, and number {number} was there before", "remove it"
     if rule in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         side = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}.get(
             rule, "below"

@@ -26,6 +26,7 @@ from connector.opening import Opening, open_manifest
 from connector.post import Poster
 from connector.result import Listener, RunResult
 from connector.service import Service
+from connector.snap import PipelineSpec
 from connector.source import Counts
 from connector.status import Status
 from connector.template import TemplateError
@@ -78,9 +79,13 @@ class Host:
         return MappingProxyType(self._opening.accounts)
 
     @property
-    def pipelines(self) -> Mapping[str, Any]:
+    def pipelines(self) -> Mapping[str, PipelineSpec]:
         """The pipelines of the manifest, by name."""
         return MappingProxyType(dict(self._opening.manifest.pipelines))
+
+    def pipeline(self, name: str) -> PipelineSpec:
+        """A pipeline that has passed its checks. Raises ManifestError with everything wrong in it."""
+        return self._opening.pipeline(name)
 
     @property
     def problems(self) -> tuple[ConnectorError, ...]:
@@ -176,7 +181,7 @@ class Host:
 
         Raises ManifestError, SnapError (``on_error: stop``), or what an account raises.
         """
-        spec = self._opening.pipeline(name)
+        spec = self.pipeline(name)
         return pipeline.run(
             spec,
             snaps=self._opening.registry.snaps,
@@ -186,6 +191,10 @@ class Host:
             preview=preview,
             progress=progress,
         )
+
+    def rotate_key(self) -> int:
+        """Seal every record of the store with a new key; returns how many there were. Raises StoreError."""
+        return self._vault.rotate()
 
     def close(self) -> None:
         """Close connections, services and the store. Safe to call twice."""
@@ -317,7 +326,7 @@ def open(
 
     Args:
         path: the manifest; relative paths in it start at its folder.
-        store: a store URL (``sqlite:///tokens.db``, ``memory:``) or a `TokenStore`, instead of the manifest's.
+        store: a store URL (``memory:``, ...) or a `TokenStore`, instead of the manifest's.
         plugins: plugin objects or modules, or paths of plugin files and folders.
 
     Raises:

@@ -36,24 +36,34 @@ def sealer_for(
     if text.strip():
         return Sealer(parse_keys(text, where="CONNECTOR_KEY"), where="CONNECTOR_KEY")
     if key_file.exists():
-        return Sealer(_read(key_file), where=str(key_file))
+        return _of_file(key_file)
     ring = _system_keyring() if keyring == "system" else keyring
     if ring is not None:
         found = _from_ring(ring, url)
         if found:
-            return Sealer(parse_keys(found, where="the OS keyring"), where="the OS keyring")
+            return _of_ring(ring, url, found)
         made = encode([new_key()])
         try:
             ring.set_password(_SERVICE, url, made)
             # Read it back: of two processes that make one at once, the last to write wins for both.
-            return Sealer(
-                parse_keys(ring.get_password(_SERVICE, url) or made, where="the OS keyring"),
-                where="the OS keyring",
-            )
+            return _of_ring(ring, url, ring.get_password(_SERVICE, url) or made)
         except Exception:
             ring = None  # a keyring that refuses to keep things is no keyring
     _write(key_file, [new_key()], replace=False)
-    return Sealer(_read(key_file), where=str(key_file))
+    return _of_file(key_file)
+
+
+def _of_file(path: Path) -> Sealer:
+    return Sealer(_read(path), where=str(path), reload=lambda: _read(path))
+
+
+def _of_ring(ring: Any, url: str, text: str) -> Sealer:
+    where = "the OS keyring"
+    return Sealer(
+        parse_keys(text, where=where),
+        where=where,
+        reload=lambda: parse_keys(_from_ring(ring, url) or text, where=where),
+    )
 
 
 def keep(sealer: Sealer, url: str, key_file: Path, *, keyring: Any = "system") -> None:

@@ -41,7 +41,7 @@ class Opening:
     broken: dict[str, ConnectorError] = field(default_factory=dict)
 
     def resolved(self, name: str) -> Account:
-        """The account with its references followed. Raises KeyError-like ManifestError, SecretMissingError."""
+        """The account with its references followed. Raises ManifestError, SecretMissingError, PluginError."""
         if name in self.broken:
             raise self.broken[name]
         if name not in self.manifest.accounts:

@@ -31,7 +31,6 @@ def read_pipeline(
     at = join("/pipelines", name)
     parameters = {n: None if v is None else text(v) for n, v in spec.get("parameters", {}).items()}
     problems = [*_unique_ids(document, at, spec["snaps"])]
-    steps, taken = [], {step["id"] for step in spec["snaps"] if "id" in step}
     if "account" in spec:
         problems += _account(document, join(at, "account"), spec["account"], accounts, parameters)
     for i, step in enumerate(spec["snaps"]):
@@ -39,22 +38,10 @@ def read_pipeline(
         if "account" in step:
             problems += _account(document, join(here, "account"), step["account"], accounts, parameters)
         problems += _references(document, join(here, "with"), step.get("with", {}), parameters)
-        line, column = document.where(here)
-        steps.append(
-            StepSpec(
-                id=step["id"] if "id" in step else _free(step["snap"], taken),
-                snap=step["snap"],
-                account=step.get("account", spec.get("account", "")),
-                with_=step.get("with", {}),
-                on_error=step.get("on_error", ""),
-                line=line,
-                column=column,
-            )
-        )
     line, column = document.where(at, key=True)
     pipeline = PipelineSpec(
         name=name,
-        steps=tuple(steps),
+        steps=tuple(_steps(document, at, spec)),
         label=spec.get("label", ""),
         parameters=parameters,
         on_error=spec.get("on_error", "stop"),
@@ -63,6 +50,21 @@ def read_pipeline(
         column=column,
     )
     return pipeline, problems
+
+
+def _steps(document: Document, at: str, spec: Mapping[str, Any]) -> Iterator[StepSpec]:
+    taken = {step["id"] for step in spec["snaps"] if "id" in step}
+    for i, step in enumerate(spec["snaps"]):
+        line, column = document.where(join(at, "snaps", i))
+        yield StepSpec(
+            id=step["id"] if "id" in step else _free(step["snap"], taken),
+            snap=step["snap"],
+            account=step.get("account", spec.get("account", "")),
+            with_=step.get("with", {}),
+            on_error=step.get("on_error", ""),
+            line=line,
+            column=column,
+        )
 
 
 def _free(snap: str, taken: set[str]) -> str:

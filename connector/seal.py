@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -48,11 +48,16 @@ class Sealer:
     Args:
         keys: the current one first, then those that older records may still be sealed with.
         where: where the keys came from, for messages (never the keys).
+        reload: reads the keys again; asked when a record is sealed with one that is not here, since
+            another process may have rotated them.
     """
 
-    def __init__(self, keys: Sequence[Key], *, where: str = "") -> None:
+    def __init__(
+        self, keys: Sequence[Key], *, where: str = "", reload: Callable[[], Sequence[Key]] | None = None
+    ) -> None:
         self.keys = tuple(keys)
         self.where = where
+        self._reload = reload
 
     def seal(self, account: str, record: Record, *, version: int) -> bytes:
         """Return the record as bytes that only the same key, account and version open."""
@@ -66,7 +71,7 @@ class Sealer:
             raise self._corrupt(account, "it is not a sealed record of this version of connector")
         name = sealed[1 : 1 + _NAME_BYTES]
         nonce = sealed[1 + _NAME_BYTES : 1 + _NAME_BYTES + _NONCE_BYTES]
-        key = next((key for key in self.keys if key.name == name), None)
+        key = self._key(name)
         if key is None:
             raise StoreError(
                 f"the token of account {account!r} cannot be opened",
@@ -81,6 +86,13 @@ class Sealer:
             return Record.from_bytes(plain, version=version)
         except (InvalidTag, ValueError, KeyError, TypeError):
             raise self._corrupt(account, "its bytes were changed, or moved from another account") from None
+
+    def _key(self, name: bytes) -> Key | None:
+        found = next((key for key in self.keys if key.name == name), None)
+        if found is None and self._reload is not None:
+            self.keys = tuple(self._reload())
+            found = next((key for key in self.keys if key.name == name), None)
+        return found
 
     def current(self, sealed: bytes) -> bool:
         """Whether a sealed record is under the current key."""

@@ -42,18 +42,20 @@ class Counts:
     Attributes:
         token_calls: calls to the token endpoint.
         renewals: those that replaced a token; the first token of a login is not one.
-        failures: renewals that failed.
+        failed_renewals: renewals that brought no token.
         rejections: 401s (or what the endpoint declares) for a token of ours.
         requests: requests sent with a token, replays included.
         replays: requests sent again after a renewal, or after waiting.
+        failed_requests: requests that ended with a 4xx, a 5xx or no answer, after all replays.
     """
 
     token_calls: int = 0
     renewals: int = 0
-    failures: int = 0
+    failed_renewals: int = 0
     rejections: int = 0
     requests: int = 0
     replays: int = 0
+    failed_requests: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, name: str, by: int = 1) -> None:
@@ -262,7 +264,7 @@ class TokenSource:
         )
 
     def _failed(self, error: ConnectorError, early: bool) -> None:
-        self.counts.add("failures")
+        self.counts.add("failed_renewals")
         self._error = error
         pause = getattr(error, "retry_after", None)
         if pause is None:

@@ -202,7 +202,9 @@ class _Rules:
         return pause
 
     def finish(self, response: httpx.Response) -> httpx.Response:
-        """Drop cookies: a session must not outlive its token, nor stand in for it."""
+        """Count it, and drop cookies: a session must not outlive its token, nor stand in for it."""
+        if response.status_code >= 400:
+            self.source.counts.add("failed_requests")
         if not self.account.cookies and "set-cookie" in response.headers:
             del response.headers["set-cookie"]
         return response
@@ -265,6 +267,7 @@ class Transport(httpx.BaseTransport):
         try:
             return self._inner.handle_request(request)
         except httpx.TransportError as error:
+            self._source.counts.add("failed_requests")
             bare = _bare(error)
         raise bare
 
@@ -328,6 +331,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         try:
             return await self._inner.handle_async_request(request)
         except httpx.TransportError as error:
+            self._source.counts.add("failed_requests")
             bare = _bare(error)
         raise bare
 

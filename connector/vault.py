@@ -1,4 +1,4 @@
-"""A token store with its key: opened by URL or given as an object, the key found or made when first needed."""
+"""A token store with its key: opened by URL or given, the key found or made when first needed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from connector.errors import ConnectorError, StoreError
 from connector.hookspecs import StoreOpener
-from connector.keys import new_key, sealer_for
+from connector.keys import keep, new_key, sealer_for
 from connector.seal import Sealer
 from connector.store import MemoryStore, SqliteStore
-from connector.tokenstore import TokenStore
+from connector.tokenstore import TokenStore, VersionConflict
 
 # A memory store that is handed to several hosts has one key for all of them.
 _given: weakref.WeakKeyDictionary[object, Sealer] = weakref.WeakKeyDictionary()
@@ -44,6 +44,40 @@ class Vault:
             if self._sealer is None:
                 self._sealer = self._find()
             return self._sealer
+
+    def rotate(self) -> int:
+        """Make a new key and seal every record with it; the last one is kept for stragglers.
+
+        Returns the number of records. Safe beside running pipelines: they read the keys again.
+        Raises StoreError; with CONNECTOR_KEY, whoever set it puts the new key in front first.
+        """
+        old = self.sealer
+        if old.where == "CONNECTOR_KEY" and len(old.keys) > 1:
+            sealer = old
+        else:
+            sealer = Sealer([new_key(), *old.keys], where=old.where)
+            keep(sealer, self.url, self.key_file)
+        count = 0
+        for account in self.store.accounts():
+            while True:
+                stored = self.store.load(account)
+                if stored is None or sealer.current(stored.sealed):
+                    break
+                record = sealer.open(account, stored.sealed, version=stored.version)
+                version = stored.version + 1
+                try:
+                    sealed = sealer.seal(account, record, version=version)
+                    self.store.save(account, sealed, version=version)
+                except VersionConflict:
+                    continue
+                count += 1
+                break
+        if old.where != "CONNECTOR_KEY":
+            sealer = Sealer(sealer.keys[:2], where=old.where)
+            keep(sealer, self.url, self.key_file)
+        with self._lock:
+            self._sealer = None
+        return count
 
     def _find(self) -> Sealer:
         if isinstance(self.store, MemoryStore):

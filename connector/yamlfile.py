@@ -17,6 +17,7 @@ from connector.errors import ManifestError, Problem
 from connector.yamlnode import MAX_BYTES, Mark, Node, compose, decode, fatal
 
 MAX_DIGITS = 40
+MAX_PROBLEMS = 100  # more than anybody reads at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,11 @@ class _Reading:
             hint = "write the keys out; endpoints can build on each other with extends"
             self.report(key, pointer, "merge keys (<<) are not read here", hint)
             return None
+        if not text.isprintable():
+            odd = next(c for c in text if not c.isprintable())
+            message = f"a key holds the character U+{ord(odd):04X}, which does not print"
+            self.report(key, pointer, message, "type the key anew")
+            return None
         kind = _kind(text) if key.plain and key.tag not in _TEXT_TAGS else ""
         if kind == "nothing":
             self.report(key, pointer, "a key is missing before this colon", "write `key: value`")
@@ -235,6 +241,8 @@ class _Reading:
         return value
 
     def report(self, node: Node, pointer: str, message: str, hint: str) -> None:
+        if len(self.problems) >= MAX_PROBLEMS:
+            return
         self.problems.append(
             Problem(
                 file=self.file,

@@ -74,6 +74,8 @@ TEXTS = [
     bad("duplicate key", "version: 1\nx-a: 1\n§x-a: 2", "given twice", "2:1"),
     bad("template braces", "version: 1\nstore: {§{ store }}", "mapping cannot be a key", "not filled in"),
     bad("number as key", "version: 1\nx-a:\n  §5: b", "key must be text", '"5"'),
+    bad("key with a hidden space", "version: 1\nx-a:\n  §b\u00a0c: 1", "U+00A0", "does not print"),
+    bad("key with an escape", 'version: 1\n§"x-\\e[2J": 1', "U+001B"),
     bad("leading zero", "version: 1\nx-a: §0123", "begins with 0", "in quotes"),
     bad("endless number", f"version: 1\nx-a: §{'9' * 5000}", "too large"),
     bad("two documents", "version: 1\n---\n§version: 1", "second document"),

@@ -89,6 +89,7 @@ def healthy(text: str | bytes) -> None:
         assert problem.line >= 1
         assert problem.column >= 1
         assert problem.message
+        assert str(problem).isprintable()
         assert CANARY not in str(problem)
     assert CANARY not in repr(accounts)
 
@@ -266,3 +267,9 @@ def test_a_large_file_is_refused_before_it_is_parsed() -> None:
     """More than the limit is refused by its size alone."""
     with pytest.raises(ManifestError, match="larger than 1024 KiB"):
         yamlfile.read_text(b"[" * (MAX_BYTES + 1))
+
+
+def test_nobody_reads_a_thousand_problems() -> None:
+    """Of a file that is something else altogether the first hundred are told."""
+    _, problems = everything("version: 1\n" + "".join(f"a{i}: 0{i}\n" for i in range(1000)))
+    assert 100 <= len(problems) <= 200

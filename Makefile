@@ -1,0 +1,37 @@
+# make run    set everything up and run manifest.yaml
+# make test   set everything up and pass every test
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-quick lint clean help
+
+run: .venv/.run
+	@$(BIN)/connector run --jobs 2
+
+test: lint
+	@$(BIN)/python -m pytest
+
+# Without those that need servers, a registry or a second environment.
+test-quick: .venv/.dev
+	@$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/.dev
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+
+# A stamp is older than pyproject.toml when what must be installed may have changed.
+.venv/.run: pyproject.toml .ci/venv
+	@.ci/venv "$(PYTHON)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.dev: .venv/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv out .connector build dist
+
+help:
+	@grep -E '^# ' Makefile | cut -c3-
