@@ -59,7 +59,7 @@ def check(
         if step.id in ids:
             found.append(Finding(index, "/id", f"there are two steps with the id {step.id!r}"))
         ids.add(step.id)
-        _, problems = _filled(step, snaps, spec.parameters, accounts)
+        _, problems = _filled(_defaulted(step, spec, snaps), snaps, spec.parameters, accounts)
         found += [Finding(index, *problem) for problem in problems]
     return found
 
@@ -176,7 +176,7 @@ def _ready(spec: PipelineSpec, snaps: Mapping[str, Snap], given: Mapping[str, st
     steps: list[StepSpec] = []
     problems: list[str] = []
     for step in spec.steps:
-        filled, found = _filled(step, snaps, given, None)
+        filled, found = _filled(_defaulted(step, spec, snaps), snaps, given, None)
         steps.append(filled)
         problems += [
             f"{step.id}{flaw.pointer}: {flaw.message}" + (f" ({flaw.hint})" if flaw.hint else "")
@@ -188,6 +188,12 @@ def _ready(spec: PipelineSpec, snaps: Mapping[str, Snap], given: Mapping[str, st
             code="pipeline_invalid",
         )
     return steps
+
+
+def _defaulted(step: StepSpec, spec: PipelineSpec, snaps: Mapping[str, Snap]) -> StepSpec:
+    """The step with the pipeline's account, where it names none and can use one."""
+    uses = step.snap in snaps and snaps[step.snap].account != "none"
+    return replace(step, account=spec.account) if spec.account and uses and not step.account else step
 
 
 def _filled(

@@ -43,6 +43,7 @@ def read_pipeline(
         name=name,
         steps=tuple(_steps(document, at, spec)),
         label=spec.get("label", ""),
+        account=spec.get("account", ""),
         parameters=parameters,
         on_error=spec.get("on_error", "stop"),
         errors=spec.get("errors", ""),
@@ -59,7 +60,7 @@ def _steps(document: Document, at: str, spec: Mapping[str, Any]) -> Iterator[Ste
         yield StepSpec(
             id=step["id"] if "id" in step else _free(step["snap"], taken),
             snap=step["snap"],
-            account=step.get("account", spec.get("account", "")),
+            account=step.get("account", ""),
             with_=step.get("with", {}),
             on_error=step.get("on_error", ""),
             line=line,

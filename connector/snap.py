@@ -115,6 +115,7 @@ class PipelineSpec:
     """A pipeline as the manifest declares it.
 
     Attributes:
+        account: for the steps that name none and can use one.
         parameters: name -> default value; None: must be given for each run.
         on_error: ``stop`` (default), ``skip`` or ``collect``.
         errors: path of a JSON Lines file for the error view; empty: kept in the result only.
@@ -123,6 +124,7 @@ class PipelineSpec:
     name: str
     steps: tuple[StepSpec, ...]
     label: str = ""
+    account: str = ""
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     on_error: str = "stop"
     errors: str = ""

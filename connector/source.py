@@ -109,28 +109,30 @@ class TokenSource:
 
         Raises NotAuthorizedError, RenewalError, StoreError, SecretMissingError.
         """
+        looks = 0  # at most two: one for what the store has, and one renewal of it
         while True:
-            found = self._look(fresh)
+            found, looks = self._look(fresh), looks + 1
             if isinstance(found, Token):
                 return found
             wait([found], self._patience_s)
             if not found.done():
                 raise self._slow()
             token = self._landed(found, fresh)
-            if token is not None:
+            if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
 
     async def atoken(self, *, fresh: bool = False) -> Token:
         """`token` for tasks of asyncio and trio; waiting holds up no event loop."""
+        looks = 0  # at most two: one for what the store has, and one renewal of it
         while True:
-            found = self._look(fresh)
+            found, looks = self._look(fresh), looks + 1
             if isinstance(found, Token):
                 return found
             # Bounded without a timer of the event loop: the flow's own patience and the token call's
             # timeouts end the flight, and cancelling this task ends the waiting.
             await landed(found)
             token = self._landed(found, fresh)
-            if token is not None:
+            if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
 
     def reject(self, token: Token) -> bool:
@@ -193,6 +195,9 @@ class TokenSource:
         if now < self._quiet_until and self._error is not None:
             raise self._again(self._error, now)
         return self._begin(early=False)
+
+    def _stale(self, token: Token) -> bool:
+        return self._clock() >= self._window.stale_at(token)
 
     def _landed(self, future: Future[Record], fresh: bool) -> Token | None:
         """What a flight brought: a token, None to look again, or its error raised."""

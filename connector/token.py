@@ -110,7 +110,7 @@ class Window:
         if token.expires_at is None:
             return math.inf
         lifetime = token.lifetime_s or 0.0
-        early = min(1200.0, lifetime / 5) if self.early_s is None else min(self.early_s, lifetime)
+        early = min(1200.0, lifetime / 5) if self.early_s is None else min(self.early_s, lifetime / 2)
         if early >= 60:
             early *= 1 + 0.25 * self.jitter
         return min(self.expired_at(token), token.expires_at - early)
