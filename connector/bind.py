@@ -172,9 +172,9 @@ class _Binding:
                 )
                 self.report(message, "oauth2_endpoint", hint="add oauth2_token: https://...")
             return None
-        spec: dict[str, Any] = {"token": {"url": token}, "grants": self.bare_grants(authorize)}
+        spec: dict[str, Any] = {"token": {"url": _literal(token)}, "grants": self.bare_grants(authorize)}
         if authorize is not None:
-            spec["authorize"] = {"url": authorize}
+            spec["authorize"] = {"url": _literal(authorize)}
         api = self.data.get("api", {})
         if api:
             spec["api"] = _literal(api)

@@ -54,11 +54,13 @@ def test_everything_in_its_place(tmp_path: Path) -> None:
 
 def test_steps_get_ids_and_the_pipelines_account() -> None:
     """A step is named after its snap, with a number when that is taken, also by an id further down."""
-    steps = manifest.loads(TEXT).pipelines["p"].steps
+    spec = manifest.loads(TEXT).pipelines["p"]
+    steps = spec.steps
     assert [step.id for step in steps] == ["http.read", "http.read-3", "http.read-2"]
-    assert [step.account for step in steps] == ["a", "a", "${param:account}"]
+    assert spec.account == "a"
+    assert [step.account for step in steps] == ["", "", "${param:account}"]
     assert steps[0] == StepSpec(
-        id="http.read", snap="http.read", account="a", with_={"since": "${param:since}"}, line=16, column=9
+        id="http.read", snap="http.read", with_={"since": "${param:since}"}, line=16, column=9
     )
 
 
