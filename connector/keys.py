@@ -12,7 +12,9 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,17 @@ from connector.errors import StoreError
 from connector.seal import Key, Sealer
 
 _SERVICE = "connector"
+_IN_ENVIRONMENT, _IN_KEYRING = "CONNECTOR_KEY", "the OS keyring"
+_ELSEWHERE = "give the key in CONNECTOR_KEY"
 
 
 def sealer_for(
-    url: str, key_file: Path, *, environ: Mapping[str, str] = os.environ, keyring: Any = "system"
+    url: str,
+    key_file: Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    keyring: Any = "system",
+    may_make: Callable[[], bool] = lambda: True,
 ) -> Sealer:
     """Return the sealer of the store at `url`, making a key where there is none.
 
@@ -31,24 +40,46 @@ def sealer_for(
         url: of the store; the name of its key in the OS keyring.
         key_file: where the key is, or is made, when there is no keyring.
         keyring: the OS keyring (``system``), another object with its two methods, or None for none.
+        may_make: asked before a new key is made; False: the store holds records, so one is missing.
+
+    Raises StoreError ``bad_key``, ``key_exposed``, ``key_missing`` or ``keyring_locked``.
     """
-    text = environ.get("CONNECTOR_KEY", "")
+    text = environ.get(_IN_ENVIRONMENT, "")
     if text.strip():
-        return Sealer(parse_keys(text, where="CONNECTOR_KEY"), where="CONNECTOR_KEY")
-    if key_file.exists():
-        return _of_file(key_file)
+        return Sealer(parse_keys(text, where=_IN_ENVIRONMENT), where=_IN_ENVIRONMENT)
     ring = _system_keyring() if keyring == "system" else keyring
+    found = _existing(ring, url, key_file)
+    if found is not None:
+        return found
+    if not may_make():
+        raise StoreError(
+            "the key of the token store is missing",
+            code="key_missing",
+            reason=f"it holds records, but there is no key in {key_file}"
+            + (", nor in the OS keyring" if ring is not None else ", and there is no OS keyring here"),
+            resolution=f"bring the key back or {_ELSEWHERE};"
+            " if it is lost, delete the token store and authorize the accounts again",
+        )
+    with _one_at_a_time(key_file.parent):
+        return _existing(ring, url, key_file) or _made(ring, url, key_file)
+
+
+def _existing(ring: Any, url: str, key_file: Path) -> Sealer | None:
+    # lexists: a link that leads nowhere is a key that is missing, not an invitation to make one.
+    if os.path.lexists(key_file):
+        return _of_file(key_file)
+    text = _from_ring(ring, url) if ring is not None else ""
+    return _of_ring(ring, url, text) if text else None
+
+
+def _made(ring: Any, url: str, key_file: Path) -> Sealer:
     if ring is not None:
-        found = _from_ring(ring, url)
-        if found:
-            return _of_ring(ring, url, found)
         made = encode([new_key()])
-        try:
+        # A keyring that refuses to keep things is no keyring.
+        with contextlib.suppress(Exception):
             ring.set_password(_SERVICE, url, made)
-            # Read it back: of two processes that make one at once, the last to write wins for both.
+            # Read back: where the lock is of no use, of two that make a key the last wins for both.
             return _of_ring(ring, url, ring.get_password(_SERVICE, url) or made)
-        except Exception:
-            ring = None  # a keyring that refuses to keep things is no keyring
     _write(key_file, [new_key()], replace=False)
     return _of_file(key_file)
 
@@ -58,27 +89,29 @@ def _of_file(path: Path) -> Sealer:
 
 
 def _of_ring(ring: Any, url: str, text: str) -> Sealer:
-    where = "the OS keyring"
     return Sealer(
-        parse_keys(text, where=where),
-        where=where,
-        reload=lambda: parse_keys(_from_ring(ring, url) or text, where=where),
+        parse_keys(text, where=_IN_KEYRING),
+        where=_IN_KEYRING,
+        reload=lambda: parse_keys(_from_ring(ring, url) or text, where=_IN_KEYRING),
     )
 
 
 def keep(sealer: Sealer, url: str, key_file: Path, *, keyring: Any = "system") -> None:
     """Write the keys of `sealer` back to where they came from (key rotation). Raises StoreError."""
-    if sealer.where == "CONNECTOR_KEY":
+    if sealer.where == _IN_ENVIRONMENT:
         raise StoreError(
             "the key comes from CONNECTOR_KEY, which only you can change",
             code="key_in_environment",
             resolution="put the new key in front: CONNECTOR_KEY='new old', then run this again",
         )
-    if sealer.where == "the OS keyring":
+    if sealer.where == _IN_KEYRING:
         ring = _system_keyring() if keyring == "system" else keyring
-        ring.set_password(_SERVICE, url, encode(sealer.keys))
+        try:
+            ring.set_password(_SERVICE, url, encode(sealer.keys))
+        except Exception as error:
+            raise _locked(error) from None
     else:
-        _write(key_file, list(sealer.keys), replace=True)
+        _write(key_file, sealer.keys, replace=True)
 
 
 def new_key() -> Key:
@@ -86,7 +119,7 @@ def new_key() -> Key:
     return Key(secrets.token_bytes(32))
 
 
-def encode(keys: Any) -> str:
+def encode(keys: Iterable[Key]) -> str:
     """Keys as the text that CONNECTOR_KEY and a key file hold: base64, current one first."""
     return " ".join(base64.urlsafe_b64encode(key.raw).decode() for key in keys)
 
@@ -113,10 +146,16 @@ def parse_keys(text: str, *, where: str) -> tuple[Key, ...]:
 
 def _read(path: Path) -> tuple[Key, ...]:
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text("ascii", "replace")
+        with path.open(encoding="ascii", errors="replace") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read(65536)
     except OSError as error:
-        raise StoreError(f"the key file {path} cannot be read", code="bad_key", reason=str(error)) from None
+        raise StoreError(
+            f"the key file {path} cannot be read",
+            code="bad_key",
+            reason=error.strerror or type(error).__name__,
+            resolution=f"let its owner run this, or {_ELSEWHERE}",
+        ) from None
     if os.name == "posix" and mode & 0o077:
         raise StoreError(
             f"the key file {path} can be read by others",
@@ -127,11 +166,11 @@ def _read(path: Path) -> tuple[Key, ...]:
     return parse_keys(text, where=str(path))
 
 
-def _write(path: Path, keys: list[Key], *, replace: bool) -> None:
+def _write(path: Path, keys: Iterable[Key], *, replace: bool) -> None:
     """Write whole or not at all; without `replace`, whoever comes first wins."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(encode(keys) + "\n")
@@ -142,13 +181,52 @@ def _write(path: Path, keys: list[Key], *, replace: bool) -> None:
         else:
             with contextlib.suppress(FileExistsError):
                 os.link(part, path)
+        _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(
-            f"the key file {path} cannot be written", code="bad_key", reason=str(error)
+            f"the key file {path} cannot be written",
+            code="bad_key",
+            reason=error.strerror or type(error).__name__,
+            resolution=f"check disk and permissions of {path.parent}, or {_ELSEWHERE}",
         ) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new file survive a power cut: records sealed with its key do."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Between processes; best effort, since not every file system locks a folder. Leaves no file behind."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = -1
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        for _ in range(500):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)
+    try:
+        yield
+    finally:
+        if handle >= 0:
+            os.close(handle)
 
 
 def _system_keyring() -> Any:
@@ -174,9 +252,13 @@ def _from_ring(ring: Any, url: str) -> str:
     try:
         return ring.get_password(_SERVICE, url) or ""
     except Exception as error:
-        raise StoreError(
-            "the OS keyring does not answer",
-            code="keyring_locked",
-            reason=type(error).__name__,
-            resolution="unlock it, or give the key in CONNECTOR_KEY where nobody can",
-        ) from None
+        raise _locked(error) from None
+
+
+def _locked(error: Exception) -> StoreError:
+    return StoreError(
+        "the OS keyring does not answer",
+        code="keyring_locked",
+        reason=type(error).__name__,
+        resolution="unlock it, or give the key in CONNECTOR_KEY where nobody can",
+    )

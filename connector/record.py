@@ -6,6 +6,7 @@ and cleared by the save that brings its successor. A record found with it still 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, replace
 from typing import Any
@@ -140,15 +141,40 @@ class Record:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, version: int) -> Record:
-        """The opposite of `to_bytes`; raises ValueError, KeyError or TypeError on anything else."""
+        """The opposite of `to_bytes`, for records of older and newer versions of connector as well.
+
+        Raises ValueError, KeyError, TypeError, AttributeError or OverflowError on anything else.
+        """
         fields = json.loads(data)
+        if not isinstance(fields, dict):
+            raise ValueError("a record is an object")
+        token, spending, death = fields.get("token"), fields.get("spending"), fields.get("death")
         return cls(
             version=version,
-            token=Token.from_dict(fields["token"]) if fields["token"] else None,
-            spending=Spending(**fields["spending"]) if fields.get("spending") else None,
-            death=Death(**fields["death"]) if fields.get("death") else None,
+            token=Token.from_dict({**_TOKEN_DEFAULTS, **token}) if token else None,
+            spending=Spending(**_known(Spending, spending)) if spending else None,
+            death=Death(**_known(Death, death)) if death else None,
             failures=int(fields.get("failures", 0)),
             retry_at=float(fields.get("retry_at", 0.0)),
             last_failure=str(fields.get("last_failure", "")),
             renewals=int(fields.get("renewals", 0)),
         )
+
+
+# A record may have been written by an older connector, which did not know a field yet, or by a newer one
+# beside us on the same store. Neither must cost anybody a login.
+_TOKEN_DEFAULTS: dict[str, Any] = {
+    "access_token": "",
+    "token_type": "Bearer",
+    "obtained_at": 0.0,
+    "expires_at": None,
+    "refresh_token": None,
+    "scopes": None,
+    "captured": {},
+}
+_DEFAULTS: dict[str, Any] = {"presents": "", "holder": "", "at": 0.0, "attempts": 1, "words": ""}
+
+
+def _known(cls: type[Spending] | type[Death], data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `data` that this version knows, and defaults for those that are missing."""
+    return {field.name: data.get(field.name, _DEFAULTS[field.name]) for field in dataclasses.fields(cls)}

@@ -1,4 +1,4 @@
-"""Snaps that read and write files: ``file.read`` and ``file.write`` (JSON Lines, JSON, CSV; gzip by ``.gz``)."""
+"""Snaps that read and write files under the manifest's folder: ``file.read`` and ``file.write``."""
 
 from __future__ import annotations
 
