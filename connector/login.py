@@ -21,6 +21,7 @@ from connector.tokenstore import VersionConflict
 from connector.vault import Vault
 
 _JITTER = random.Random().random()  # noqa: S311  # spreads a fleet over time, guards nothing
+_ADOPT_TRIES = 50
 
 
 class Login:
@@ -72,13 +73,18 @@ class Login:
         Raises ConnectorError ``bad_token_reply`` when it is none; nothing is changed then.
         """
         token = read_adopted(self.account, reply, now=self._clock())
-        while True:
-            before = self._world.load()
+        for attempt in range(_ADOPT_TRIES):
+            # Only its version: a record that nobody can open any more must not stand in the way.
+            stored = self._world.store.load(self._world.key)
             try:
-                self._world.save(Record(version=before.version, token=token))
+                self._world.save(Record(version=stored.version if stored else 0, token=token))
                 break
             except VersionConflict:
-                continue  # somebody renewed in this very moment; the person's word counts
+                # Somebody renewed in this very moment; the person's word counts.
+                if attempt == _ADOPT_TRIES - 1:
+                    raise
+        # A renewal under way would put the login it began with back into memory.
+        self.source.settle()
         self.source.forget()
         return token
 

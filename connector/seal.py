@@ -107,7 +107,9 @@ class Sealer:
             return Record.from_bytes(plain, version=version)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             # What is chained here would show the opened record.
-            raise self._corrupt(account, "it has a shape that this version of connector cannot read") from None
+            raise self._corrupt(
+                account, "it has a shape that this version of connector cannot read"
+            ) from None
 
     def _newest(self) -> Key:
         """The key to seal with: asked for anew, so that nothing is sealed with a key rotated away."""

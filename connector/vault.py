@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import threading
+import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 from connector.errors import ConnectorError, StoreError
 from connector.hookspecs import StoreOpener
 from connector.keys import keep, new_key, sealer_for
-from connector.seal import Sealer
+from connector.seal import Key, Sealer
 from connector.store import MemoryStore, SqliteStore
 from connector.tokenstore import TokenStore, VersionConflict
 
@@ -20,81 +24,152 @@ from connector.tokenstore import TokenStore, VersionConflict
 _given: weakref.WeakKeyDictionary[object, Sealer] = weakref.WeakKeyDictionary()
 _given_lock = threading.Lock()
 
+# Not a name that an account can have, so its lease never meets an account's.
+_ROTATION = "#rotation of the key"
+_ROTATION_S = 60.0
+
 
 class Vault:
-    """A store and, lazily, its sealer: looking at a manifest must not leave a key behind."""
+    """A store and, lazily, its sealer: looking at a manifest must not leave a key behind.
 
-    def __init__(self, store: TokenStore, *, url: str) -> None:
+    Args:
+        url: of the store, without a password; names its key in the OS keyring.
+        environ: where CONNECTOR_KEY is looked for.
+        keyring: the OS keyring (``system``), another object with its two methods, or None for none.
+        sleep: lets a rotation wait for a renewal under way.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        *,
+        url: str,
+        environ: Mapping[str, str] = os.environ,
+        keyring: Any = "system",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.store = store
         self.url = url
-        self._sealer: Sealer | None = None
+        self._environ = environ
+        self._keyring = keyring
+        self._sleep = sleep
         self._lock = threading.Lock()
+        self._found: Sealer | None = None
+        self._sealer = Sealer((), reload=self._keys)
 
     @property
     def key_file(self) -> Path:
         """Where the key is when neither CONNECTOR_KEY nor the OS keyring has it."""
         if isinstance(self.store, SqliteStore):
             return self.store.path.with_name(self.store.path.name + ".key")
-        return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "connector" / "key"
+        home = self._environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(home).expanduser() / "connector" / "key"
 
     @property
     def sealer(self) -> Sealer:
-        """The sealer; finds or makes the key. Raises StoreError."""
-        with self._lock:
-            if self._sealer is None:
-                self._sealer = self._find()
-            return self._sealer
+        """The sealer; it finds or makes its key when it first seals or opens something."""
+        return self._sealer
 
     def rotate(self) -> int:
         """Make a new key and seal every record with it; the last one is kept for stragglers.
 
-        Returns the number of records. Safe beside running pipelines: they read the keys again.
-        Raises StoreError; with CONNECTOR_KEY, whoever set it puts the new key in front first.
+        Returns the number of records sealed anew. Safe beside running pipelines: they read the keys
+        again, and each record is sealed under its account's lease, between two renewals. Raises
+        StoreError: ``rotation_running`` when somebody else is at it, ``key_in_environment`` when
+        CONNECTOR_KEY holds one key only (whoever set it puts the new one in front first).
         """
-        old = self.sealer
-        if old.where == "CONNECTOR_KEY" and len(old.keys) > 1:
-            sealer = old
-        else:
-            sealer = Sealer([new_key(), *old.keys], where=old.where)
-            keep(sealer, self.url, self.key_file)
+        # Two at once would each write a list of keys that lacks the other's.
+        holder = f"rotation/{os.getpid()}/{secrets.token_hex(4)}"
+        lease = self.store.acquire(_ROTATION, holder, ttl_s=_ROTATION_S)
+        if lease.holder != holder:
+            raise StoreError(
+                "the key is being rotated by another process",
+                code="rotation_running",
+                reason=f"{lease.holder} has begun and not yet ended",
+                resolution=f"try again later; what a crashed one left ends by itself in {_ROTATION_S:.0f} s",
+            )
+        try:
+            return self._rotate(holder)
+        finally:
+            self.store.release(_ROTATION, holder)
+
+    def _rotate(self, holder: str) -> int:
+        keys, where = self.sealer.read_again(), self.sealer.where
+        chosen_by_us = where != "CONNECTOR_KEY" or len(keys) == 1
+        if chosen_by_us:
+            keys = (new_key(), *keys)
+            self._keep(keys)
+        # Keys that stay as they are: an older list must not come back between two records.
+        sealer = Sealer(keys, where=where)
         count = 0
         for account in self.store.accounts():
+            self.store.acquire(_ROTATION, holder, ttl_s=_ROTATION_S)
+            count += self._seal_anew(account, holder, sealer)
+        if chosen_by_us:
+            # Only now, with nothing left under it, may a key be forgotten.
+            self._keep(keys[:2])
+        self.sealer.read_again()
+        return count
+
+    def _seal_anew(self, account: str, holder: str, sealer: Sealer) -> bool:
+        """Seal one record with the current key, under its lease: no renewal finds its record gone on."""
+        deadline = 120
+        while self.store.acquire(account, holder, ttl_s=20.0).holder != holder and deadline:
+            self._sleep(0.5)
+            deadline -= 1
+        try:
             while True:
                 stored = self.store.load(account)
                 if stored is None or sealer.current(stored.sealed):
-                    break
+                    return False
                 record = sealer.open(account, stored.sealed, version=stored.version)
                 version = stored.version + 1
+                sealed = sealer.seal(account, replace(record, version=version), version=version)
                 try:
-                    sealed = sealer.seal(account, record, version=version)
                     self.store.save(account, sealed, version=version)
                 except VersionConflict:
-                    continue
-                count += 1
-                break
-        if old.where != "CONNECTOR_KEY":
-            sealer = Sealer(sealer.keys[:2], where=old.where)
-            keep(sealer, self.url, self.key_file)
-        with self._lock:
-            self._sealer = None
-        return count
+                    continue  # a person brought a login just now: theirs is sealed anew instead
+                return True
+        finally:
+            self.store.release(account, holder)
 
-    def _find(self) -> Sealer:
+    def _keep(self, keys: Sequence[Key]) -> None:
+        sealer = Sealer(keys, where=self.sealer.where)
         if isinstance(self.store, MemoryStore):
             with _given_lock:
-                return _given.setdefault(self.store, Sealer([new_key()], where="memory"))
-        return sealer_for(self.url, self.key_file)
+                _given[self.store] = sealer
+        else:
+            keep(sealer, self.url, self.key_file, keyring=self._keyring)
+
+    def _keys(self) -> Sequence[Key]:
+        if isinstance(self.store, MemoryStore):
+            with _given_lock:
+                found = _given.setdefault(self.store, Sealer([new_key()], where="memory"))
+            self._sealer.where = found.where
+            return found.keys
+        with self._lock:
+            if self._found is not None:
+                return self._found.read_again()
+            self._found = sealer_for(
+                self.url,
+                self.key_file,
+                environ=self._environ,
+                keyring=self._keyring,
+                may_make=lambda: not any(True for _ in self.store.accounts()),
+            )
+            self._sealer.where = self._found.where
+            return self._found.keys
 
 
 def open_vault(store: str | TokenStore, openers: Mapping[str, StoreOpener], folder: Path) -> Vault:
     """Open a store by URL, or take one. Raises StoreError ``bad_store_url`` for a scheme nobody knows."""
     if not isinstance(store, str):
-        return Vault(store, url=f"object:{type(store).__name__}")
+        return Vault(store, url=_url_of(store, f"object:{type(store).__name__}"))
     scheme = store.partition(":")[0]
     if scheme not in openers:
         known = ", ".join(sorted(openers))
         raise StoreError(
-            f"no token store is known for {scheme}:",
+            f"no token store is known for {scheme}:" if ":" in store else "the store is no URL",
             code="bad_store_url",
             reason=f"known are {known}",
             resolution="write for example sqlite:///tokens.db, or install the plugin that brings it",
@@ -104,20 +179,24 @@ def open_vault(store: str | TokenStore, openers: Mapping[str, StoreOpener], fold
     except ConnectorError:
         raise
     except Exception as error:
+        # Its text may hold the URL, and that a password.
         raise StoreError(
             f"the token store {shown(store)} cannot be opened",
             code="store_unusable",
             reason=type(error).__name__,
+            resolution="check its URL, and that what it names is running",
         ) from None
     if isinstance(opened, SqliteStore):
         opened.path = opened.path.resolve()
-        return Vault(opened, url=f"sqlite:///{opened.path}")
-    return Vault(opened, url=shown(store))
+    return Vault(opened, url=_url_of(opened, shown(store)))
+
+
+def _url_of(store: TokenStore, otherwise: str) -> str:
+    """One name for one file, however it was opened: the key in the OS keyring goes by it."""
+    return f"sqlite:///{store.path.resolve()}" if isinstance(store, SqliteStore) else otherwise
 
 
 def shown(url: str) -> str:
-    """A store URL without the password it may carry."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)
+    """A store URL without the password it may carry, as user info or as a parameter."""
+    url = re.sub(r"(?<=://)([^/?#]*):[^/?#]*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&][^=&#]*(?:password|passwd|secret|token)[^=&#]*=)[^&#]*", r"\1***", url)

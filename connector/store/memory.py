@@ -18,6 +18,9 @@ class MemoryStore:
         self._records: dict[str, Stored] = {}
         self._leases: dict[str, Lease] = {}
 
+    def __repr__(self) -> str:
+        return f"<MemoryStore, {len(self._records)} records>"
+
     def load(self, account: str) -> Stored | None:
         """See `TokenStore.load`."""
         return self._records.get(account)
@@ -37,7 +40,8 @@ class MemoryStore:
 
     def accounts(self) -> Iterable[str]:
         """See `TokenStore.accounts`."""
-        return sorted(self._records)
+        with self._lock:
+            return sorted(self._records)
 
     def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
         """See `TokenStore.acquire`."""

@@ -17,37 +17,49 @@ from connector.errors import StoreError
 from connector.tokenstore import Lease, Stored, VersionConflict
 
 _SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS record (account TEXT PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS lease (account TEXT PRIMARY KEY, holder TEXT NOT NULL, expires_at REAL NOT NULL);
-"""
+_SCHEMA = (
+    "CREATE TABLE record (account TEXT PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL)",
+    "CREATE TABLE lease (account TEXT PRIMARY KEY, holder TEXT NOT NULL, expires_at REAL NOT NULL)",
+    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class SqliteStore:
     """`TokenStore` in a file.
 
     Args:
-        path: the file; made with its folder (0700) and mode 0600 when it is not there.
+        path: the file; made with its folder (0700) and mode 0600 when something is first written.
         clock: seconds since the epoch; leases are compared by it.
         busy_s: how long one operation may wait for other processes.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time, busy_s: float = 5.0) -> None:
-        self.path = path
+        self.path = Path(path)
         self._clock = clock
         self._busy_s = busy_s
 
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self.path}>"
+
     def load(self, account: str) -> Stored | None:
         """See `TokenStore.load`."""
-        with self._connection(create=False) as db:
-            if db is None:
-                return None
-            row = db.execute("SELECT version, sealed FROM record WHERE account = ?", (account,)).fetchone()
-            return Stored(version=row[0], sealed=bytes(row[1])) if row else None
+        row = self._row("SELECT version, sealed FROM record WHERE account = ?", account)
+        if row is None:
+            return None
+        version, sealed = row
+        if not isinstance(version, int) or not isinstance(sealed, bytes):
+            raise StoreError(
+                f"the stored token of account {account!r} is damaged",
+                code="corrupt_record",
+                reason="its row was not written by connector",
+                resolution=f"look who else writes to {self.path}, then authorize the account again",
+            )
+        return Stored(version=version, sealed=sealed)
 
     def save(self, account: str, sealed: bytes, *, version: int) -> None:
         """See `TokenStore.save`."""
-        with self._connection() as db:
+        with self._writing() as db:
             if version == 1:
                 done = db.execute(
                     "INSERT INTO record VALUES (?, 1, ?) ON CONFLICT DO NOTHING", (account, sealed)
@@ -62,106 +74,148 @@ class SqliteStore:
 
     def delete(self, account: str) -> None:
         """See `TokenStore.delete`."""
-        with self._connection() as db:
-            db.execute("DELETE FROM record WHERE account = ?", (account,))
+        if self._there():
+            with self._writing() as db:
+                db.execute("DELETE FROM record WHERE account = ?", (account,))
 
     def accounts(self) -> Iterable[str]:
         """See `TokenStore.accounts`."""
-        with self._connection(create=False) as db:
+        with self._reading() as db:
             rows = db.execute("SELECT account FROM record ORDER BY account").fetchall() if db else []
-            return [row[0] for row in rows]
+            return [str(row[0]) for row in rows]
 
     def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
         """See `TokenStore.acquire`."""
-        with self._connection() as db:
+        with self._writing() as db:
+            # The time is read inside the transaction: waiting for it must not eat the lease.
             now = self._clock()
             db.execute(
-                "INSERT INTO lease VALUES (?1, ?2, ?3) ON CONFLICT (account) DO UPDATE"
-                " SET holder = ?2, expires_at = ?3 WHERE holder = ?2 OR expires_at <= ?4",
-                (account, holder, now + ttl_s, now),
+                "INSERT INTO lease VALUES (:account, :holder, :until) ON CONFLICT (account) DO UPDATE"
+                " SET holder = :holder, expires_at = :until WHERE holder = :holder OR expires_at <= :now",
+                {"account": account, "holder": holder, "until": now + ttl_s, "now": now},
             )
             row = db.execute("SELECT holder, expires_at FROM lease WHERE account = ?", (account,)).fetchone()
             return Lease(account=account, holder=row[0], expires_at=row[1])
 
     def holder(self, account: str) -> Lease | None:
         """See `TokenStore.holder`."""
-        with self._connection(create=False) as db:
-            if db is None:
-                return None
-            row = db.execute(
-                "SELECT holder, expires_at FROM lease WHERE account = ? AND expires_at > ?",
-                (account, self._clock()),
-            ).fetchone()
-            return Lease(account=account, holder=row[0], expires_at=row[1]) if row else None
+        row = self._row("SELECT holder, expires_at FROM lease WHERE account = ?", account)
+        if row is None or row[1] <= self._clock():
+            return None
+        return Lease(account=account, holder=row[0], expires_at=row[1])
 
     def release(self, account: str, holder: str) -> None:
         """See `TokenStore.release`."""
-        with self._connection() as db:
-            db.execute("DELETE FROM lease WHERE account = ? AND holder = ?", (account, holder))
+        if self._there():
+            with self._writing() as db:
+                db.execute("DELETE FROM lease WHERE account = ? AND holder = ?", (account, holder))
 
     def close(self) -> None:
         """Nothing stays open between operations."""
 
+    def _row(self, query: str, account: str) -> tuple[object, ...] | None:
+        with self._reading() as db:
+            row: tuple[object, ...] | None = db.execute(query, (account,)).fetchone() if db else None
+            return row
+
     @contextmanager
-    def _opened(self, create: bool) -> Iterator[sqlite3.Connection | None]:
-        if not create and not self.path.exists():
-            yield None  # asking for a status must not leave a file behind
-            return
-        self._make()
-        db = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None)
-        try:
-            self._write_ahead(db)
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("BEGIN IMMEDIATE" if create else "BEGIN")
-            self._migrate(db)
-            yield db
-            db.execute("COMMIT")
-        finally:
-            db.close()  # rolls back what was not committed
-
-    def _write_ahead(self, db: sqlite3.Connection) -> None:
-        # Switching to WAL does not wait for a lock as everything else does, so two processes that make
-        # the file at the same moment would trip over each other.
-        for _ in range(200):
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """A transaction that only looks; None where there is no store, or one that is just being made."""
+        with self._said():
+            if not self._there():
+                yield None
+                return
+            db = self._connect()
             try:
-                if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
-                    return
-            except sqlite3.OperationalError:
-                pass
-            time.sleep(0.01)
-        raise sqlite3.OperationalError("the file system cannot do write-ahead logging")
+                db.execute("BEGIN")
+                yield db if self._made(db) else None
+            finally:
+                db.close()
 
-    def _make(self) -> None:
-        if self.path.exists():
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that writes; makes the store where there is none."""
+        with self._said():
+            self._make_file()
+            db = self._connect()
+            try:
+                if not self._made(db):
+                    self._write_ahead(db)
+                db.execute("BEGIN IMMEDIATE")
+                if not self._made(db):
+                    for statement in _SCHEMA:
+                        db.execute(statement)
+                yield db
+                db.execute("COMMIT")
+            finally:
+                db.close()  # rolls back what was not committed
+
+    def _connect(self) -> sqlite3.Connection:
+        # mode=rw: never makes the file, which would get the mode that the umask allows.
+        url = f"{self.path.absolute().as_uri()}?mode=rw"
+        db = sqlite3.connect(url, uri=True, timeout=self._busy_s, isolation_level=None)
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the disk's cache
+        return db
+
+    def _there(self) -> bool:
+        with self._said():
+            try:
+                return self.path.stat().st_size >= 0
+            except FileNotFoundError:
+                return False
+
+    def _make_file(self) -> None:
+        if self._there():
             return
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives the -wal and -shm files the mode of the file itself.
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
 
-    def _migrate(self, db: sqlite3.Connection) -> None:
+    def _write_ahead(self, db: sqlite3.Connection) -> None:
+        # Switching to WAL does not wait for a lock as everything else does, so two processes that make
+        # the file at the same moment would trip over each other.
+        deadline = time.monotonic() + self._busy_s
+        while True:
+            try:
+                mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        if mode != "wal":
+            raise sqlite3.OperationalError("the file system cannot do write-ahead logging")
+
+    def _made(self, db: sqlite3.Connection) -> bool:
+        """Whether the tables are there. Raises StoreError for what is no store, or not one of ours."""
         found = db.execute("PRAGMA user_version").fetchone()[0]
-        if found == _SCHEMA_VERSION:
-            return
-        if found > _SCHEMA_VERSION:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if found > _SCHEMA_VERSION and {"record", "lease"} <= tables:
             raise StoreError(
                 f"the token store {self.path} was written by a newer connector",
                 code="newer_store",
+                reason=f"it has schema version {found}, and this connector knows {_SCHEMA_VERSION}",
                 resolution="upgrade connector, or name another store in the manifest",
             )
-        for statement in _SCHEMA.split(";"):
-            if statement.strip():
-                db.execute(statement)
-        db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        if tables and not (found and {"record", "lease"} <= tables):
+            raise StoreError(
+                f"{self.path} is a database, but no token store",
+                code="not_a_store",
+                reason="it holds other tables",
+                resolution="name another file in `store:`; nothing was changed in this one",
+            )
+        return bool(tables)
 
     @contextmanager
-    def _connection(self, create: bool = True) -> Iterator[sqlite3.Connection]:
+    def _said(self) -> Iterator[None]:
         try:
-            with self._opened(create) as db:
-                yield db  # type: ignore[misc]  # None only where create is False, and asked for there
+            yield
         except (sqlite3.Error, OSError) as error:
+            text = error.strerror if isinstance(error, OSError) else str(error)
             raise StoreError(
                 f"the token store {self.path} cannot be used",
                 code="store_unusable",
-                reason=f"{type(error).__name__}: {error}",
+                reason=text or type(error).__name__,
                 resolution="check the disk, the permissions of file and folder, and that it is a token store",
             ) from None
