@@ -6,75 +6,38 @@ manifest, 4 a login is needed.
 
 from __future__ import annotations
 
-import functools
-import json
-import logging
 import sys
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from connector import __version__
 from connector.check import bundle
-from connector.errors import ConnectorError, ManifestError, NotAuthorizedError
+from connector.console import (
+    FAILED,
+    STOPPED,
+    WRONG,
+    chosen,
+    command,
+    complain,
+    exit_code,
+    json_option,
+    manifest_option,
+    prepare,
+    say,
+    telling,
+    words,
+    worst,
+    write_json,
+    write_line,
+)
+from connector.errors import ConnectorError, ManifestError, Problem
 from connector.host import Host
 from connector.host import open as open_host
-from connector.keys import encode, new_key
+from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.opening import open_manifest
 from connector.running import run_pipelines
-from connector.status import Status
 
-FAILED, WRONG, LOGIN = 1, 2, 4
-_A_LOGIN_HELPS = ("needs_authorization", "auto_refresh_off")
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def words() -> Console:
-    """Where words go; colours only on a terminal and without NO_COLOR."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def complain(error: Exception) -> int:
-    """Say what is wrong and return the exit code for it."""
-    console = words()
-    for line in str(error).splitlines() or [type(error).__name__]:
-        console.print(f"[red]error:[/red] {escape(line)}")
-    if isinstance(error, ManifestError):
-        return WRONG
-    if isinstance(error, NotAuthorizedError) and error.code in _A_LOGIN_HELPS:
-        return LOGIN
-    return FAILED
-
-
-def command(function: F) -> F:
-    """Turn connector's errors into words and exit codes, and a closed pipe into silence."""
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except ConnectorError as error:
-            sys.exit(complain(error))
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has enough; say nothing about it
-            sys.exit(FAILED)
-
-    return wrapper  # type: ignore[return-value]
-
-
-manifest_option = click.option(
-    "-m",
-    "--manifest",
-    metavar="FILE",
-    default=None,
-    help="The manifest.  [default: manifest.yaml in this folder]",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -96,29 +59,39 @@ def cli(context: click.Context, manifest: str, verbose: int) -> None:
     connector adopt NAME < reply     begin from a token reply you already hold
     connector sandbox                servers to try all this against
 
+    Data goes to standard output, words to standard error.
     Exit codes: 0 done, 1 failed, 2 wrong usage or manifest, 4 a login is needed.
     """
     context.obj = manifest
-    level = [logging.ERROR, logging.INFO, logging.DEBUG][min(verbose, 2)]
-    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("connector").setLevel(level)
-    for name in ("httpx", "httpcore", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.INFO if verbose > 1 else logging.WARNING)
+    context.with_resource(telling(verbose))
 
 
-def chosen(context: click.Context, manifest: str | None) -> str:
-    """The manifest of a command: its own option, or that of the group."""
-    return manifest or str(context.find_root().obj)
+class PreviewCommand(click.Command):
+    """Lets a pipeline's name follow a bare ``--preview``, which click would take for its number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give ``--preview`` its number where none follows."""
+        ends = args.index("--") if "--" in args else len(args)
+        for at in (at for at, text in enumerate(args[:ends]) if text == "--preview"):
+            if not "".join(args[at + 1 : at + 2]).lstrip("-").isdecimal():
+                args = [*args[:at], "--preview=50", *args[at + 1 :]]
+        return super().parse_args(ctx, args)
 
 
-@cli.command()
+@cli.command(cls=PreviewCommand)
 @click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...")
 @manifest_option
 @click.option(
     "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Value of a pipeline parameter."
 )
 @click.option(
-    "-j", "--jobs", default=1, show_default=True, help="How many pipelines may run at the same time."
+    "-j",
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="How many pipelines may run at the same time.",
 )
 @click.option(
     "--preview",
@@ -130,7 +103,7 @@ def chosen(context: click.Context, manifest: str | None) -> str:
     help="Pull at most N documents (50), write nothing, print what comes out as JSON Lines.",
 )
 @json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress, only the outcome.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary, only what went wrong.")
 @click.pass_context
 @command
 def run(
@@ -143,24 +116,43 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run pipelines; all of the manifest when none is named."""
+    """Run pipelines; all of the manifest when none is named.
+
+    One that fails does not stop the others; Ctrl-C stops all, and leaves no half-written file.
+    """
     parameters = _parameters(params)
     with open_host(chosen(context, manifest)) as host:
         names = list(dict.fromkeys(pipelines)) or list(host.pipelines)
         if not names:
             raise click.UsageError("the manifest has no pipelines; see docs/snaps.md for how one looks")
-        for name in names:
-            host.pipeline(name)
+        _sound(host, names)
         report = run_pipelines(
             host, names, parameters=parameters, jobs=jobs, preview=preview or 0, console=words(), quiet=quiet
         )
         if as_json:
-            click.echo(json.dumps(report.to_dict(), indent=2))
+            write_json(report.to_dict())
         for document in report.preview if not as_json else ():
-            click.echo(json.dumps(document, ensure_ascii=False, default=str))
-    codes = [complain(error) for error in report.errors]
-    if codes:
-        sys.exit(max(codes))
+            write_line(document)
+    for name, error in report.errors:
+        complain(_in_pipeline(name, error))
+    sys.exit(worst(exit_code(error) for _, error in report.errors))
+
+
+def _sound(host: Host, names: list[str]) -> None:
+    """Everything wrong with the named pipelines, before the first one runs."""
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            host.pipeline(name)
+        except ManifestError as error:
+            problems += error.problems
+    if problems:
+        raise ManifestError(problems)
+
+
+def _in_pipeline(name: str, error: ConnectorError) -> str:
+    text = str(error)
+    return text if name in text or isinstance(error, ManifestError) else f"pipeline {name}: {text}"
 
 
 def _parameters(params: tuple[str, ...]) -> dict[str, str]:
@@ -173,7 +165,7 @@ def _parameters(params: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-@cli.command()
+@cli.command(short_help="Everything wrong with a manifest, without network.")
 @click.argument("file", required=False, metavar="[MANIFEST]")
 @manifest_option
 @click.option("--secrets", is_flag=True, help="Also look whether each ${...} reference leads to something.")
@@ -183,165 +175,45 @@ def _parameters(params: tuple[str, ...]) -> dict[str, str]:
 def check(
     context: click.Context, file: str | None, manifest: str | None, secrets: bool, as_json: bool
 ) -> None:
-    """Everything wrong with a manifest, its plugins and its pipelines. No network."""
+    """Everything wrong with a manifest, its plugins and its pipelines. No network.
+
+    One line per problem, FILE:LINE:COLUMN first. Exit code 2: the manifest is wrong; 1: only a plugin is.
+    """
     path = file or chosen(context, manifest)
+    opening = None
+    broken: list[ConnectorError] = []
     try:
         opening = open_manifest(path)
-        problems = list(opening.problems)
-        for name in opening.manifest.pipelines:
-            problems += opening.pipeline_problems(name)
-        broken: list[ConnectorError] = list(opening.registry.problems)
-        if secrets:
-            problems += _missing_secrets(opening)
+        problems = opening.everything_wrong(secrets=secrets)
+        # A file of a plugin tells its places itself.
+        for error in opening.registry.problems:
+            if isinstance(error, ManifestError):
+                problems += error.problems
+            else:
+                broken.append(error)
     except ManifestError as error:
-        opening, problems, broken = None, list(error.problems), []
+        problems = list(error.problems)
     problems = sorted(set(problems), key=lambda p: (p.file, p.line, p.column, p.message))
     if as_json:
         fields = ("file", "line", "column", "pointer", "message", "hint")
         rows = [{field: getattr(problem, field) for field in fields} for problem in problems]
         plugins = [str(problem) for problem in broken]
-        click.echo(
-            json.dumps({"ok": not rows and not plugins, "problems": rows, "plugins": plugins}, indent=2)
-        )
-    console = words()
-    for line in [*problems, *broken]:
-        console.print(f"[red]error:[/red] {escape(str(line))}")
-    if problems or broken:
-        count = len(problems) + len(broken)
-        console.print(f"{count} problem{'s' if count > 1 else ''} in {escape(path)}")
+        write_json({"ok": not rows and not plugins, "problems": rows, "plugins": plugins})
+    for problem in [*problems, *broken]:
+        complain(problem)
+    if count := len(problems) + len(broken):
+        say(f"{count} problem{'s' if count > 1 else ''} in {path}")
         sys.exit(WRONG if problems else FAILED)
     if opening is not None and not as_json:
-        accounts, pipelines = len(opening.accounts), len(opening.manifest.pipelines)
-        console.print(f"{escape(path)}: {accounts} accounts, {pipelines} pipelines, no problems")
+        parts = _number(opening.accounts, "account"), _number(opening.manifest.pipelines, "pipeline")
+        say(f"{path}: {', '.join(parts)}, no problems")
 
 
-def _missing_secrets(opening: Any) -> list[Any]:
-    found: list[Any] = []
-    for name in opening.accounts:
-        try:
-            opening.reveal(opening.resolved(name))
-        except ManifestError as error:
-            found += error.problems
-    return found
+def _number(things: Any, noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
-@cli.command()
-@manifest_option
-@json_option
-@click.pass_context
-@command
-def accounts(context: click.Context, manifest: str | None, as_json: bool) -> None:
-    """The accounts of the manifest and the state of their logins. No network."""
-    with open_host(chosen(context, manifest)) as host:
-        rows: list[tuple[str, Status | ConnectorError]] = []
-        for name in host.accounts:
-            try:
-                rows.append((name, host.status(name)))
-            except ConnectorError as error:
-                rows.append((name, error))
-        if as_json:
-            click.echo(json.dumps([_account_row(host, name, status) for name, status in rows], indent=2))
-            return
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for title in ("account", "state", "expires", "endpoint", "grant", "label"):
-            table.add_column(title)
-        for name, status in rows:
-            account = host.accounts[name]
-            state = status.state if isinstance(status, Status) else f"error: {status.code}"
-            ends = _in(status.expires_at) if isinstance(status, Status) else ""
-            table.add_row(name, state, ends, account.endpoint.name, account.grant, account.label)
-        Console(highlight=False, soft_wrap=True).print(table)
-        for _, status in rows:
-            if isinstance(status, ConnectorError):
-                complain(status)
-
-
-def _account_row(host: Host, name: str, status: Status | ConnectorError) -> dict[str, Any]:
-    account = host.accounts[name]
-    row = {"account": name, "label": account.label, "endpoint": account.endpoint.name, "grant": account.grant}
-    if isinstance(status, Status):
-        return {**row, **status.to_dict()}
-    return {**row, "state": "error", "code": status.code, "error": str(status)}
-
-
-def _in(moment: float | None) -> str:
-    if moment is None:
-        return ""
-    seconds = moment - time.time()
-    if seconds <= 0:
-        return "ended"
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"in {seconds / length:.0f} {unit}"
-    return f"in {seconds:.0f} s"
-
-
-@cli.command()
-@click.argument("account")
-@manifest_option
-@json_option
-@click.pass_context
-@command
-def token(context: click.Context, account: str, manifest: str | None, as_json: bool) -> None:
-    """Print an access token that is valid now, renewing it if need be.
-
-    Mind where it goes: it is a password for as long as it lives.
-    """
-    with open_host(chosen(context, manifest)) as host:
-        found = host.token(account)
-        text = found.access_token.reveal()
-        if not as_json:
-            click.echo(text)
-            return
-        row = {"access_token": text, "token_type": found.token_type, "expires_at": found.expires_at}
-        click.echo(json.dumps({**row, "scopes": found.scopes}, indent=2))
-
-
-@cli.command()
-@click.argument("account")
-@manifest_option
-@click.pass_context
-@command
-def adopt(context: click.Context, account: str, manifest: str | None) -> None:
-    """Begin from a token reply one already holds, read from standard input.
-
-    \b
-    It is JSON with access_token, refresh_token (either or both), and expires_in
-    (seconds; 0: expired) or expires_at (seconds since 1970, or ISO 8601):
-      connector adopt tickets < reply.json
-    """
-    console = words()
-    if sys.stdin.isatty():
-        console.print("Paste the token reply (JSON), then press Ctrl-D:")
-    text = sys.stdin.read(1 << 20)
-    try:
-        reply = json.loads(text)
-    except (ValueError, RecursionError):
-        # The text may hold a token, so nothing of it is repeated.
-        raise ConnectorError(
-            "standard input is not JSON",
-            code="bad_token_reply",
-            resolution='it looks like {"access_token": "...", "refresh_token": "...", "expires_in": 3600}',
-        ) from None
-    with open_host(chosen(context, manifest)) as host:
-        found = host.adopt(account, reply)
-        renews = "and a refresh token" if found.refresh_token else "without a refresh token"
-        console.print(f"account {account} adopted token {found.fingerprint}, {renews}")
-
-
-@cli.command()
-@click.argument("account")
-@manifest_option
-@click.pass_context
-@command
-def refresh(context: click.Context, account: str, manifest: str | None) -> None:
-    """Renew the token of an account now, also with auto_refresh off."""
-    with open_host(chosen(context, manifest)) as host:
-        found = host.renew(account)
-        words().print(f"account {account} has token {found.fingerprint}, which ends {_in(found.expires_at)}")
-
-
-@cli.command()
+@cli.command(short_help="Serve authorization servers and APIs to try accounts against.")
 @click.option("--port", default=8400, show_default=True, type=click.IntRange(0, 65_535))
 @click.option(
     "--seed", default=7, show_default=True, help="Decides records, faults and the key of the tokens."
@@ -361,10 +233,8 @@ def sandbox(port: int, seed: int, lifetime: float | None) -> None:
     """
     from connector.sandbox import Sandbox, serve
 
-    console = words()
-
     def ready(running: Sandbox) -> None:
-        console.print(f"sandbox at {running.url}  (Ctrl-C ends it; open it in a browser for accounts to paste)")
+        say(f"sandbox at {running.url}  (Ctrl-C ends it; open it in a browser for accounts to paste)")
 
     try:
         serve(port=port, seed=seed, lifetime_s=lifetime, on_ready=ready)
@@ -377,47 +247,36 @@ def sandbox(port: int, seed: int, lifetime: float | None) -> None:
         ) from None
 
 
-@cli.command()
-@click.argument("name", type=click.Choice(["manifest", "account", "endpoint"]), default="manifest")
+@cli.command(short_help="Print a JSON Schema of what one writes.")
+@click.argument(
+    "name",
+    metavar="[manifest|account|endpoint]",
+    type=click.Choice(["manifest", "account", "endpoint"]),
+    default="manifest",
+)
 @command
 def schema(name: str) -> None:
-    """Print a JSON Schema (2020-12): of the manifest, an account or an endpoint file."""
-    click.echo(json.dumps(bundle(name), indent=2))
+    """Print a JSON Schema (2020-12): of the manifest (the default), an account or an endpoint file."""
+    write_json(bundle(name))
 
 
-@cli.group()
-def key() -> None:
-    """The key that tokens are encrypted with."""
-
-
-@key.command("new")
-@command
-def key_new() -> None:
-    """Print a new key, for CONNECTOR_KEY."""
-    click.echo(encode([new_key()]))
-
-
-@key.command("rotate")
-@manifest_option
-@click.pass_context
-@command
-def key_rotate(context: click.Context, manifest: str | None) -> None:
-    """Encrypt every stored token with a new key."""
-    with open_host(chosen(context, manifest)) as host:
-        count = host.rotate_key()
-        words().print(f"{count} record{'' if count == 1 else 's'} sealed with a new key")
+for each in (accounts, token, adopt, refresh, key):
+    cli.add_command(each)
 
 
 def main() -> None:
     """Entry point of the `connector` command."""
+    prepare()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
-        words().print("stopped")
-        sys.exit(130)
+        say("stopped")
+        sys.exit(STOPPED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except OSError:
+        sys.exit(FAILED)  # not even the help could be written
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -14,10 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from connector.errors import ConnectorError, StoreError
-from connector.flow import Acquire, Effect, Flow, Load, Now, Post, Release, Reveal, Save, Wait
+from connector.effects import Acquire, Effect, Load, NoReply, Now, Post, Release, Reveal, Save, Wait
+from connector.errors import ConnectorError, PluginError, StoreError
+from connector.flow import Flow
+from connector.grants import TokenRequest
 from connector.post import Poster
 from connector.record import Record
+from connector.reply import Reply
 from connector.seal import Sealer
 from connector.secret import Secret
 from connector.tokenstore import TokenStore
@@ -62,6 +65,16 @@ class World:
         self.store.save(self.key, self.sealer.seal(self.key, record, version=version), version=version)
         return replace(record, version=version, unsaved=False)
 
+    def post(self, request: TokenRequest, until: float) -> Reply | NoReply:
+        """Make a token call, unless it is too late for it."""
+        if self.clock() > until:
+            return NoReply(sent=False, words="the lease would have ended before the answer")
+        self.called()
+        try:
+            return self.poster.post(request)
+        except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
+            return NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
+
     def perform(self, effect: Effect) -> Any:
         """Perform one effect and return its result."""
         match effect:
@@ -77,9 +90,8 @@ class World:
                 return self.store.release(self.key, self.holder)
             case Reveal():
                 return self.reveal()
-            case Post(request=request):
-                self.called()
-                return self.poster.post(request)
+            case Post(request=request, until=until):
+                return self.post(request, until)
             case Wait(seconds=seconds):
                 return self.sleep(seconds)
 
@@ -101,9 +113,14 @@ def run(flow: Flow, world: World) -> Record:
 
 
 def _typed(effect: Effect, error: Exception) -> Exception:
-    """A store written by a stranger may raise anything; callers are promised a StoreError."""
-    if isinstance(error, ConnectorError) or not isinstance(effect, (Load, Save, Acquire, Release)):
+    """What a stranger wrote may raise anything; callers are promised a ConnectorError.
+
+    Its words are left out where they may quote a secret.
+    """
+    if isinstance(error, ConnectorError):
         return error
+    if isinstance(effect, Reveal):
+        return PluginError("a source of secrets failed", hook="secret_sources", reason=type(error).__name__)
     return StoreError(
         "the token store failed", code="store_failed", reason=f"{type(error).__name__}: {error}"
     )

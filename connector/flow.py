@@ -6,7 +6,8 @@ It yields effects and is sent their results; a failed effect is thrown into it. 
 them for real, a test performs them in any order it likes and crashes between any two.
 
 What it promises:
-- a refresh token is shown only by the holder of the lease, and only after the journal says so;
+- a refresh token is shown only by the holder of the lease, with time enough left in it for the call, and only
+  after the journal says so;
 - a reply is saved before anybody uses it, on the version it was made from, or merged with what came between;
 - one whose fate is unknown (no answer, 5xx) is *in doubt*: it is tried again, with growing pauses and after
   the journal was counted up, since without an answer there is nothing left to lose;
@@ -17,81 +18,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from connector.account import Account
-from connector.errors import NotAuthorizedError, RenewalError, StoreError
+from connector.effects import Acquire, Effect, Load, NoReply, Now, Post, Release, Reveal, Save, Wait
+from connector.errors import ConnectorError, NotAuthorizedError, PluginError, RenewalError, StoreError
 from connector.grants import Grant, TokenRequest
-from connector.record import Record
+from connector.record import Record, Spending
 from connector.reply import Refusal, Reply, read_reply
 from connector.secret import Secret
 from connector.token import Token, Window
 from connector.tokenstore import Lease, VersionConflict
 
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """Effect: the time, seconds since the epoch. Result: float."""
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Effect: read the record. Result: Record (version 0 when there is none)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """Effect: save `record` as its version plus one. Result: the Record with that version."""
-
-    record: Record
-
-
-@dataclass(frozen=True, slots=True)
-class Acquire:
-    """Effect: take or extend the lease. Result: the Lease in force."""
-
-    ttl_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Effect: give the lease back. Result: None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reveal:
-    """Effect: resolve the client secret. Result: Secret, or None for a public client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """Effect: make the token call. Result: Reply, or NoReply when there was none."""
-
-    request: TokenRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Effect: let time pass. Result: None."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoReply:
-    """The token call brought no reply.
-
-    Attributes:
-        sent: False only when the request provably never reached the server.
-        words: what happened, without secrets.
-    """
-
-    sent: bool
-    words: str
-
-
-Effect: TypeAlias = Now | Load | Save | Acquire | Release | Reveal | Post | Wait
 Flow: TypeAlias = Generator[Effect, Any, Record]
 
 
@@ -106,6 +45,8 @@ class Wish:
         early: renew although the token at hand still works.
         patience_s: how long to wait for another holder of the lease.
         lease_s: length of a lease; longer than a token call may take.
+        call_s: how long a token call may take at most.
+        jitter: 0 to 1, spreads those who wait for a lease.
     """
 
     account: Account
@@ -115,9 +56,10 @@ class Wish:
     have: Record | None = None
     rejected: str = ""
     early: bool = False
-    patience_s: float = 40.0
+    patience_s: float = 50.0  # longer than a lease: a holder that died costs its heirs time, not an error
     lease_s: float = 45.0
-    jitter: float = field(default=0.5)
+    call_s: float = 32.0
+    jitter: float = 0.5
 
 
 def usable(token: Token | None, window: Window, now: float, *, rejected: str = "") -> bool:
@@ -136,37 +78,93 @@ def renew(wish: Wish) -> Flow:
     Raises NotAuthorizedError, RenewalError, or the StoreError or SecretMissingError of an effect.
     """
     if wish.have and wish.have.unsaved:
-        yield from _keep(wish.have, base=wish.have)
+        late = yield from save_late(wish.have)
+        if late.unsaved:
+            # The store still shows the refresh token that this one replaced: nothing to renew from.
+            return (yield from _only_in_memory(wish, late))
+    for _ in range(_ROUNDS):
+        leased = yield from _lease(wish)
+        if isinstance(leased, Record):
+            return leased
+        try:
+            record = yield from _under_lease(wish, leased)
+        except GeneratorExit:
+            raise  # the process is going down: the lease ends by itself
+        except BaseException:
+            yield from _release()
+            raise
+        yield from _release()
+        if record is not None:
+            return record
+    raise RenewalError(
+        f"the record of account {wish.account.name!r} keeps changing",
+        account=wish.account.name,
+        code="contended",
+        reason="others save it at the same time",
+        retry_after=1.0,
+    )
+
+
+_ROUNDS = 5
+
+
+def save_late(have: Record) -> Flow:
+    """Save a record that the store failed to take earlier, unless a newer login is there by now."""
+    saved = yield from _keep(have, made_from=have.spending.presents if have.spending else "")
+    return saved or Record()
+
+
+def _only_in_memory(wish: Wish, have: Record) -> Flow:
+    now: float = yield Now()
+    if usable(have.token, wish.window, now, rejected=wish.rejected):
+        return have
+    raise StoreError(
+        f"the renewed token of account {wish.account.name!r} cannot be saved",
+        code="store_failed",
+        reason="it is in this process's memory only, and the store still fails",
+        resolution="bring the store back before this process ends",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leased:
+    """The lease is ours. `until`: a token call that begins later may outlive it."""
+
+    secret: Secret | None
+    until: float
+
+
+def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
+    """Wait for the lease. Returns it, or a record that makes the renewal needless."""
     started: float = yield Now()
-    pause = 0.02
+    waited, pause = 0.0, 0.02
+    secret: Secret | None = None
     while True:
         record: Record = yield Load()
         now: float = yield Now()
         if _answers(wish, record, now):
             return record
         _hopeless(wish, record, now)
+        if not waited:
+            # Before the lease, since a vault may be slow and a lease is short.
+            secret = yield Reveal()
+            now = yield Now()
         lease: Lease = yield Acquire(wish.lease_s)
         if lease.holder == wish.holder:
-            break
-        if now - started >= wish.patience_s:
+            # Counted from before the lease began, so that being held up just then errs to the safe side.
+            return _Leased(secret=secret, until=now + wish.lease_s - wish.call_s)
+        # The pauses are counted too: a clock that was set back must not make this wait for ever.
+        if max(now - started, waited) >= wish.patience_s:
             raise RenewalError(
                 f"the token of account {wish.account.name!r} is being renewed elsewhere, for too long",
                 account=wish.account.name,
                 code="lease_held",
                 reason=f"{lease.holder} holds the lease",
-                retry_after=max(0.0, lease.expires_at - now),
+                retry_after=min(wish.lease_s, max(0.0, lease.expires_at - now)),
             )
         yield Wait(pause)
+        waited += pause
         pause = min(0.5, pause * (1.5 + wish.jitter))
-    try:
-        record = yield from _under_lease(wish)
-    except GeneratorExit:
-        raise  # the process is going down: the lease ends by itself
-    except BaseException:
-        yield from _release()
-        raise
-    yield from _release()
-    return record
 
 
 def _answers(wish: Wish, record: Record, now: float) -> bool:
@@ -202,7 +200,7 @@ def _hopeless(wish: Wish, record: Record, now: float) -> None:
             reason=record.last_failure or f"{record.spending.holder} may have shown the refresh token",
             retry_after=wish.window.expired_at(record.token) - now,
         )
-    if record.retry_at > now:
+    if now < record.retry_at <= now + _LONGEST_PAUSE_S:
         raise RenewalError(
             f"the token of account {account.name!r} could not be renewed",
             account=account.name,
@@ -229,115 +227,147 @@ def login_needed(account: Account, record: Record) -> NotAuthorizedError:
     )
 
 
-def _under_lease(wish: Wish) -> Flow:
+# A moment further off than any pause was written by a clock that was wrong.
+_LONGEST_PAUSE_S = 86_400.0
+
+
+def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record | None]:
+    """One attempt; None: somebody changed the record in between, look again."""
     record: Record = yield Load()
     now: float = yield Now()
     if _answers(wish, record, now):
         return record
     _hopeless(wish, record, now)
-    secret: Secret | None = yield Reveal()
-    grant = wish.grant
-    request = (
-        grant.renew(wish.account, record.token, secret)
-        if record.token
-        else grant.obtain(wish.account, secret)
-    )
-    if request is None:
-        raise login_needed(wish.account, record)
+    request = _request(wish, record, leased.secret)
     if request.presents and wish.account.endpoint.refresh.rotates != "never":
-        record = yield Save(record.about_to_spend(holder=wish.holder, now=now))
-    reply: Reply | NoReply = yield Post(request)
+        try:
+            record = yield Save(record.about_to_spend(holder=wish.holder, now=now))
+        except VersionConflict:
+            return None
+    # Whoever was held up for so long that the lease may end during the call does not make it.
+    reply: Reply | NoReply = yield Post(request, until=leased.until)
     if isinstance(reply, NoReply):
-        return (yield from _no_reply(wish, record, reply))
+        raise (yield from _later(wish, record, reply.words, in_doubt=reply.sent))
     outcome = read_reply(wish.account, reply, previous=record.token, secrets=request.secrets)
     if isinstance(outcome, Token):
-        return (yield from _keep(record.renewed(outcome), base=record))
-    return (yield from _refused(wish, record, outcome))
+        return (yield from _keep(record.renewed(outcome), made_from=_login(record), base=record))
+    yield from _refused(wish, record, outcome)
+    return None
 
 
-def _keep(fresh: Record, *, base: Record) -> Flow:
-    """Save what the server gave. The reply exists once in the world, so this does not give up easily."""
-    for attempt in range(4):
+def _request(wish: Wish, record: Record, secret: Secret | None) -> TokenRequest:
+    grant, account = wish.grant, wish.account
+    try:
+        request = (
+            grant.renew(account, record.token, secret) if record.token else grant.obtain(account, secret)
+        )
+    except ConnectorError:
+        raise
+    except Exception as error:  # a stranger's plugin; its words may hold a secret, its kind does not
+        raise PluginError(
+            f"the grant {grant.name!r} failed for account {account.name!r}",
+            owner=type(grant).__module__,
+            hook="grants",
+            reason=type(error).__name__,
+        ) from None
+    if request is None:
+        raise login_needed(account, record)
+    return request
+
+
+def _login(record: Record) -> str:
+    """What tells one login from another: its refresh token, or where there is none its access token."""
+    return record.presents or (record.token.fingerprint if record.token else "")
+
+
+def _keep(
+    fresh: Record, *, made_from: str, base: Record | None = None
+) -> Generator[Effect, Any, Record | None]:
+    """Save what the server gave; None: a newer login is there.
+
+    The reply exists once in the world, so this does not give up easily. What cannot be saved is returned
+    with `unsaved` set, and remembers what it was made from in its journal.
+    """
+    for attempt in range(_SAVES):
         try:
-            saved: Record = yield Save(replace(fresh, unsaved=False))
+            saved: Record = yield Save(replace(fresh, unsaved=False, spending=None))
             return saved
         except VersionConflict:
-            current: Record = yield Load()
-            if current.presents != base.presents:
-                return current  # a person authorized anew in between: theirs is the login now
+            try:
+                current: Record = yield Load()
+            except StoreError:
+                continue
+            if _login(current) != made_from:
+                # A person authorized anew in between: theirs is the login now. Or it is this very record,
+                # saved by an attempt whose answer got lost.
+                return current if _login(current) == _login(fresh) else None
             fresh = replace(fresh, version=current.version)
         except StoreError:
-            if attempt < 3:
-                yield Wait(0.1 * 4**attempt)
-    return replace(fresh, unsaved=True)
+            if attempt < _SAVES - 1:
+                yield Wait(0.1 * 4.0 ** min(attempt, 3))
+    before = base.spending if base else fresh.spending
+    journal = replace(before, presents=made_from) if before else Spending(presents=made_from, holder="", at=0)
+    return replace(fresh, unsaved=True, spending=journal)
 
 
-def _no_reply(wish: Wish, record: Record, reply: NoReply) -> Flow:
-    error = yield from _later(wish, record, reply.words, in_doubt=reply.sent, asked_s=None)
-    raise error
+_SAVES = 5
 
 
-def _refused(wish: Wish, record: Record, refusal: Refusal) -> Flow:
-    account = wish.account
+def _refused(wish: Wish, record: Record, refusal: Refusal) -> Generator[Effect, Any, None]:
+    """What follows from a refusal: an error, or nothing when there is a newer login to try instead."""
+    words = refusal.words()
     if refusal.kind == "later":
-        error = yield from _later(
-            wish, record, refusal.words(), in_doubt=refusal.spent, asked_s=refusal.retry_after_s
-        )
-        raise error
-    if refusal.kind in ("login", "client") and record.presents:
+        raise (yield from _later(wish, record, words, in_doubt=refusal.spent, asked_s=refusal.retry_after_s))
+    if refusal.kind == "protocol":
+        # A truncated reply may have been the one with the successor in it.
+        raise (yield from _later(wish, record, words, in_doubt=refusal.spent, code="bad_token_reply"))
+    if record.presents:
         current: Record = yield Load()
-        if current.presents != record.presents and current.token is not None:
-            return current  # someone brought a new login while we were asking with the old one
+        if _login(current) != _login(record) and current.token is not None:
+            return  # someone brought a new login while we were asking with the old one
+    now: float = yield Now()
     if refusal.kind == "login" and record.presents:
-        now: float = yield Now()
-        words = refusal.words()
         if record.spending and record.spending.attempts > 1:
             words += "; an earlier attempt got no answer, so the server may have replaced it then"
         dead = record.died(words, now=now)
         yield from _note(dead)
-        raise login_needed(account, dead)
-    yield from _note(replace(record, spending=None))
-    raise _misfit(account, refusal)
+        raise login_needed(wish.account, dead)
+    yield from _note(record.failed(words, retry_at=0.0, in_doubt=False))
+    raise _misfit(wish.account, refusal.kind, words)
 
 
-def _misfit(account: Account, refusal: Refusal) -> NotAuthorizedError | RenewalError:
+def _misfit(account: Account, kind: str, said: str) -> NotAuthorizedError:
     """Errors that neither waiting nor logging in again cures."""
-    name, said = account.name, refusal.words()
-    if refusal.kind == "client":
-        return NotAuthorizedError(
-            f"the server does not accept the client of account {name!r}",
-            account=name,
-            code="client_refused",
-            reason=said,
-            resolution="check Client ID, Client Secret and whether it wants Basic authentication",
-        )
-    if refusal.kind == "scope":
-        return NotAuthorizedError(
-            f"the server does not grant the scopes of account {name!r}",
-            account=name,
-            code="scope_refused",
-            reason=said,
-            resolution="check `scopes:` and what the client may ask for at the server",
-        )
-    if refusal.kind == "login":
-        return NotAuthorizedError(
-            f"the server refused a token to account {name!r}",
-            account=name,
-            code="refused",
-            reason=said,
-            resolution="check the client's permissions and the grant at the server",
-        )
-    return RenewalError(
-        f"the token endpoint of account {name!r} gave no token reply",
-        account=name,
-        code="bad_token_reply",
-        reason=said,
-        resolution="check the OAuth2 Token URL",
+    code, message, resolution = {
+        "client": (
+            "client_refused",
+            "the server does not accept the client of account",
+            "check Client ID, Client Secret and whether it wants Basic authentication",
+        ),
+        "scope": (
+            "scope_refused",
+            "the server does not grant the scopes of account",
+            "check `scopes:` and what the client may ask for at the server",
+        ),
+        "login": (
+            "refused",
+            "the server refused a token to account",
+            "check the client's permissions and the grant at the server",
+        ),
+    }[kind]
+    return NotAuthorizedError(
+        f"{message} {account.name!r}", account=account.name, code=code, reason=said, resolution=resolution
     )
 
 
 def _later(
-    wish: Wish, record: Record, words: str, *, in_doubt: bool, asked_s: float | None
+    wish: Wish,
+    record: Record,
+    words: str,
+    *,
+    in_doubt: bool,
+    asked_s: float | None = None,
+    code: str = "",
 ) -> Generator[Effect, Any, RenewalError]:
     now: float = yield Now()
     pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
@@ -346,8 +376,9 @@ def _later(
     return RenewalError(
         f"the token of account {wish.account.name!r} could not be renewed",
         account=wish.account.name,
-        code="in_doubt" if failed.spending else "",
+        code=code or ("in_doubt" if failed.spending else ""),
         reason=words,
+        resolution="check the OAuth2 Token URL" if code else "",
         retry_after=pause,
     )
 

@@ -21,6 +21,7 @@ import httpx
 from connector import pipeline
 from connector.account import Account
 from connector.errors import ConnectorError, ManifestError
+from connector.gate import AsyncGate, Gate, closed
 from connector.login import Login
 from connector.opening import Opening, open_manifest
 from connector.post import Poster
@@ -67,6 +68,7 @@ class Host:
         self._logins: dict[str, Login] = {}
         self._wires: dict[str, httpx.BaseTransport] = {}
         self._services: dict[str, Service] = {}
+        self._unstarted: set[str] = set()  # only looked at until now: their service may not run yet
         self._closing = ExitStack()
         self._closed = False
 
@@ -77,6 +79,11 @@ class Host:
     def accounts(self) -> Mapping[str, Account]:
         """The accounts of the manifest, by name; broken plugins' accounts are not among them."""
         return MappingProxyType(self._opening.accounts)
+
+    @property
+    def broken(self) -> Mapping[str, ConnectorError]:
+        """The accounts that a broken plugin keeps from being used, and why."""
+        return MappingProxyType(self._opening.broken)
 
     @property
     def pipelines(self) -> Mapping[str, PipelineSpec]:
@@ -121,14 +128,18 @@ class Host:
         source = self._login(account).source
         with self._lock:
             wire = self._wires.get(account)
+            if self._closed:
+                raise closed()
             if wire is None:
                 wire = self._wires[account] = self._new_wire()
                 self._closing.callback(wire.close)
-        return Transport(source, wire, close_inner=False)
+        return Transport(source, Gate(wire, lambda: self._closed), close_inner=False)
 
     def async_transport(self, account: str) -> httpx.AsyncBaseTransport:
         """The asynchronous transport alone; whoever takes it closes it."""
-        return AsyncTransport(self._login(account).source, self._new_async_wire())
+        return AsyncTransport(
+            self._login(account).source, AsyncGate(self._new_async_wire(), lambda: self._closed)
+        )
 
     def token(self, account: str) -> Token:
         """A token that is valid now; ``.access_token.reveal()`` shows it. May wait for a renewal.
@@ -163,6 +174,16 @@ class Host:
     def counts(self, account: str) -> Counts:
         """What happened to an account in this process: token calls, renewals, 401s, requests."""
         return self._login(account, start=False).source.counts
+
+    def used(self) -> Mapping[str, Counts]:
+        """The counts of those accounts that were really used, in the order of the manifest."""
+        with self._lock:
+            opened = {name: login.source.counts for name, login in self._logins.items()}
+        return {
+            n: opened[n]
+            for n in self.accounts
+            if n in opened and (opened[n].token_calls or opened[n].requests)
+        }
 
     def run(
         self,
@@ -204,8 +225,10 @@ class Host:
             self._closed = True
         for login in self._logins.values():
             login.source.settle()
-        self._closing.close()
-        self._vault.store.close()
+        try:
+            self._closing.close()
+        finally:
+            self._vault.store.close()
 
     def __enter__(self) -> Host:
         return self
@@ -219,18 +242,20 @@ class Host:
         self.close()
 
     def _login(self, name: str, *, start: bool = True) -> Login:
+        """The login of an account; `start`: with the service of its endpoint running."""
         login = self._logins.get(name)
-        if login is not None and (login.account.endpoint.service in self._services or not start):
+        if login is not None and not self._closed and not (start and name in self._unstarted):
             return login
         with self._lock:
             if self._closed:
-                raise ConnectorError(
-                    "this host is closed", code="closed", resolution="open the manifest again"
-                )
+                raise closed()
             login = self._logins.get(name)
-            if login is None or login.account.endpoint.service:
+            if login is None or (start and name in self._unstarted):
                 login = self._open_login(name, start)
                 self._logins[name] = login
+                self._unstarted.discard(name)
+                if not start and login.account.endpoint.service:
+                    self._unstarted.add(name)
             return login
 
     def _open_login(self, name: str, start: bool) -> Login:
@@ -331,13 +356,16 @@ def open(
 
     Raises:
         ManifestError: with everything that is wrong in the file.
-        PluginError: two plugins claim one name.
+        PluginError: two plugins claim one name (``duplicate``).
         StoreError: the store URL names nothing.
     """
     opening = open_manifest(path, plugins)
-    if opening.problems:
-        raise ManifestError(opening.problems)
+    problems = [*opening.problems, *(opening.store_problems() if store is None else ())]
+    if problems:
+        raise ManifestError(problems)
     for problem in opening.registry.problems:
+        if problem.code == "duplicate":
+            raise problem
         log.warning("plugin.broken %s", problem)
     vault = open_vault(
         opening.manifest.store if store is None else store,

@@ -30,7 +30,7 @@ class Opening:
     Attributes:
         accounts: bound accounts; references in them are not followed yet.
         problems: everything wrong with the manifest itself.
-        broken: what keeps single accounts from being used although the manifest may be right: name -> why.
+        unbound: accounts that may be right, but need what a broken plugin would have brought: name -> why.
     """
 
     manifest: Manifest
@@ -38,12 +38,17 @@ class Opening:
     endpoints: Mapping[str, Endpoint]
     accounts: dict[str, Account] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    broken: dict[str, ConnectorError] = field(default_factory=dict)
+    unbound: dict[str, ManifestError] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> dict[str, ConnectorError]:
+        """The accounts of broken plugins, each with its error."""
+        return {name: _blamed(error, self.registry) for name, error in self.unbound.items()}
 
     def resolved(self, name: str) -> Account:
         """The account with its references followed. Raises ManifestError, SecretMissingError, PluginError."""
-        if name in self.broken:
-            raise self.broken[name]
+        if name in self.unbound:
+            raise _blamed(self.unbound[name], self.registry)
         if name not in self.manifest.accounts:
             raise unknown("account", name, self.manifest.accounts, self.manifest)
         resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
@@ -60,10 +65,12 @@ class Opening:
         return Secret(resolver(secret))
 
     def pipeline(self, name: str) -> PipelineSpec:
-        """A pipeline that has passed its checks. Raises ManifestError."""
+        """A pipeline that has passed its checks. Raises ManifestError, PluginError."""
         if name not in self.manifest.pipelines:
             raise unknown("pipeline", name, self.manifest.pipelines, self.manifest)
         problems = self.pipeline_problems(name)
+        if problems and self.registry.problems and all(p.pointer.endswith("/snap") for p in problems):
+            raise _blamed(ManifestError(problems), self.registry)
         if problems:
             raise ManifestError(problems)
         return self.manifest.pipelines[name]
@@ -78,11 +85,41 @@ class Opening:
             for step, pointer, message, hint in found
         ]
 
+    def store_problems(self) -> list[Problem]:
+        """What is wrong with ``store:``, as far as its URL tells; a store given in Python makes it moot."""
+        scheme = self.manifest.store.partition(":")[0]
+        if scheme in self.registry.stores:
+            return []
+        near = near_miss(scheme, self.registry.stores)
+        known = ", ".join(sorted(self.registry.stores))
+        hint = f"did you mean {near}:?" if near else f"known: {known}; others come with a plugin"
+        return [self.manifest.problem("/store", f"no token store is known for {scheme}:", hint)]
+
+    def everything_wrong(self, *, secrets: bool = False) -> list[Problem]:
+        """All that can be found without network, pipelines and accounts of broken plugins included.
+
+        Args:
+            secrets: also follow every reference, once.
+        """
+        found = [*self.problems, *self.store_problems()]
+        for error in self.unbound.values():
+            found += error.problems
+        for name in self.manifest.pipelines:
+            found += self.pipeline_problems(name)
+        for name in self.accounts if secrets else ():
+            try:
+                self.reveal(self.resolved(name))
+            except ManifestError as error:
+                found += error.problems
+            except ConnectorError as error:
+                found.append(self.manifest.problem(f"/accounts/{name}", str(error)))
+        return found
+
 
 def open_manifest(path: str | Path, plugins: Iterable[object] = ()) -> Opening:
     """Read a manifest and load its plugins; what is wrong is in the result.
 
-    Raises ManifestError when it cannot be read at all, PluginError ``duplicate``.
+    Raises ManifestError when it cannot be read at all.
     """
     manifest, problems = read(path)
     paths, missing = _plugin_paths(manifest)
@@ -125,7 +162,7 @@ def _bind(opening: Opening) -> None:
         except ManifestError as error:
             if found.problems and _may_be_missing(error):
                 # Perhaps it is the broken plugin that would have brought what this account needs.
-                opening.broken[name] = _blamed(error, found)
+                opening.unbound[name] = error
             else:
                 opening.problems += error.problems
 
@@ -136,13 +173,15 @@ def _may_be_missing(error: ManifestError) -> bool:
 
 
 def _blamed(error: ManifestError, found: Registry) -> PluginError:
+    """The error for what is missing while plugins are broken: perhaps one of them would have brought it."""
     first = found.problems[0]
     return PluginError(
         str(error),
-        owner=getattr(first, "owner", ""),
+        owner=getattr(first, "owner", "") or getattr(first, "file", ""),
         hook=getattr(first, "hook", ""),
         code="plugin_failed",
-        reason="a plugin is broken: " + "; ".join(str(problem) for problem in found.problems),
+        reason="A plugin is broken: " + "; ".join(str(problem) for problem in found.problems),
+        resolution="Mend that plugin first.",
     )
 
 

@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from connector.flow import NoReply
+from connector.effects import NoReply
 from connector.grants import TokenRequest
 from connector.reply import Reply
 from connector.template import is_loopback

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from connector.console import show, table
+from connector.errors import ConnectorError
 from connector.result import Progress, RunResult
 from connector.source import Counts
 
@@ -21,19 +23,18 @@ EVERY_S = 2.0
 class Display:
     """Shows the progress of several pipelines; a context manager, told from any thread."""
 
-    def __init__(self, console: Console, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, *, quiet: bool) -> None:
         self._console = console
         self._quiet = quiet
-        self._clock = clock
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
-        self._told: dict[str, float] = {}
+        self._told: dict[str, tuple[float, str]] = {}
         self._bar: Bar | None = None
-        if console.is_terminal and not quiet:
+        if console.is_terminal and not console.is_dumb_terminal and not quiet:
             self._bar = Bar(
                 SpinnerColumn(),
-                TextColumn("[bold]{task.fields[pipeline]}"),
-                TextColumn("{task.fields[words]}"),
+                TextColumn("{task.fields[pipeline]}", style="bold", markup=False),
+                TextColumn("{task.fields[words]}", markup=False),
                 TimeElapsedColumn(),
                 console=console,
                 transient=True,
@@ -49,11 +50,12 @@ class Display:
                     self._tasks[progress.pipeline] = task
                 self._bar.update(self._tasks[progress.pipeline], words=words)
                 return
-            last = self._told.get(progress.pipeline, progress.elapsed_s * 0 - EVERY_S)
-            if self._quiet or (progress.elapsed_s - last < EVERY_S and not progress.done):
+            since, last = self._told.get(progress.pipeline, (-EVERY_S, ""))
+            due = progress.done or progress.elapsed_s - since >= EVERY_S
+            if self._quiet or not due or words == last:
                 return
-            self._told[progress.pipeline] = progress.elapsed_s
-        self._console.print(f"{progress.pipeline}: {words}", highlight=False)
+            self._told[progress.pipeline] = (progress.elapsed_s, words)
+            self._console.print(Text(f"{progress.pipeline}: {words}"))
 
     def __enter__(self) -> Display:
         if self._bar is not None:
@@ -75,52 +77,48 @@ def _words(progress: Progress) -> str:
 
 def summary(
     console: Console,
-    outcomes: Mapping[str, RunResult | Exception],
+    outcomes: Mapping[str, RunResult | ConnectorError],
     counts: Mapping[str, Counts],
 ) -> None:
     """The closing tables: what each pipeline did, and what its accounts needed for it."""
-    table = Table(title="pipelines", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    rows = table("pipelines")
     for name in ("pipeline", "result"):
-        table.add_column(name)
+        rows.add_column(name)
     for name in ("documents", "failed", "seconds", "docs/s"):
-        table.add_column(name, justify="right")
+        rows.add_column(name, justify="right")
     for name, outcome in outcomes.items():
-        if isinstance(outcome, Exception):
-            table.add_row(name, "[red]failed[/red]", "", "", "", "")
+        if isinstance(outcome, ConnectorError):
+            rows.add_row(Text(name), Text("failed", style="red"), "", "", "", "")
             continue
         rate = outcome.documents / outcome.elapsed_s if outcome.elapsed_s else 0.0
-        table.add_row(
-            name,
-            "[green]done[/green]" if outcome.ok else "[yellow]done[/yellow]",
+        rows.add_row(
+            Text(name),
+            Text("done", style="green" if outcome.ok else "yellow"),
             f"{outcome.documents:,}",
             f"{outcome.error_count:,}",
             f"{outcome.elapsed_s:.1f}",
             f"{rate:,.0f}",
         )
-    console.print(table)
+    show(rows, console)
     if counts:
-        console.print(accounts_table(counts))
+        show(accounts_table(counts), console)
 
 
 def accounts_table(counts: Mapping[str, Counts]) -> Table:
     """Requests, renewals and 401s by account."""
-    table = Table(title="accounts", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("account")
+    rows = table("accounts")
+    rows.add_column("account")
     for name in ("requests", "failed requests", "renewals", "401s", "token calls"):
-        table.add_column(name, justify="right")
+        rows.add_column(name, justify="right")
     for name, count in counts.items():
-        table.add_row(
-            name,
-            f"{count.requests:,}",
-            f"{count.failed_requests:,}",
-            f"{count.renewals:,}",
-            f"{count.rejections:,}",
-            f"{count.token_calls:,}",
-        )
-    return table
+        numbers = (count.requests, count.failed_requests, count.renewals, count.rejections, count.token_calls)
+        rows.add_row(Text(name), *(f"{number:,}" for number in numbers))
+    return rows
 
 
-def as_json(outcomes: Mapping[str, RunResult | Exception], counts: Mapping[str, Counts]) -> dict[str, Any]:
+def as_json(
+    outcomes: Mapping[str, RunResult | ConnectorError], counts: Mapping[str, Counts]
+) -> dict[str, Any]:
     """The same as plain values."""
     return {
         "pipelines": {name: _outcome(outcome) for name, outcome in outcomes.items()},
@@ -139,9 +137,9 @@ def as_json(outcomes: Mapping[str, RunResult | Exception], counts: Mapping[str, 
     }
 
 
-def _outcome(outcome: RunResult | Exception) -> dict[str, Any]:
-    if isinstance(outcome, Exception):
-        return {"ok": False, "error": str(outcome), "code": getattr(outcome, "code", "error")}
+def _outcome(outcome: RunResult | ConnectorError) -> dict[str, Any]:
+    if isinstance(outcome, ConnectorError):
+        return {"ok": False, "error": str(outcome), "code": outcome.code}
     return {
         "ok": outcome.ok,
         "documents": outcome.documents,

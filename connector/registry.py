@@ -6,26 +6,22 @@ and every complaint names the plugin's owner (distribution, file or object) and 
 
 from __future__ import annotations
 
-import functools
 import importlib
-import importlib.metadata
-import importlib.util
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from connector import hookspecs
+from connector import guarded, hookspecs
 from connector.endpoint import Endpoint
 from connector.endpointfile import RawEndpoint, build, from_mapping, load
 from connector.errors import ConnectorError, ManifestError, PluginError
 from connector.grants import Grant
+from connector.guarded import GuardedGrant
 from connector.hookspecs import SecretSource, StoreOpener
+from connector.pluginfile import ENDPOINT_FILES, Found, broken, described, files_of, from_python, installed
 from connector.service import Service
 from connector.snap import Snap
 
@@ -39,6 +35,7 @@ BUILT_IN = (
     "connector.plugins.snaps_shape",
     "connector.store",
 )
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("connector_"))
 
 
 @dataclass(slots=True)
@@ -47,7 +44,7 @@ class Registry:
 
     Attributes:
         problems: what is wrong with which plugin; the rest works.
-        owners: ``kind name`` -> owner, for messages and `connector plugin list`.
+        owners: ``kind name`` -> owner, for messages.
     """
 
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
@@ -59,218 +56,206 @@ class Registry:
     problems: list[ConnectorError] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
 
-    def claim(self, kind: str, name: str, owner: str) -> None:
-        """Note who contributes a name. Raises PluginError ``duplicate`` naming both owners."""
-        other = self.owners.setdefault(f"{kind} {name}", owner)
-        if other != owner:
-            raise PluginError(
-                f"two plugins contribute the {kind} {name!r}: {other} and {owner}",
+    def claim(self, kind: str, name: str, owner: str) -> bool:
+        """Note who contributes a name. Whoever comes second is told of in `problems` (``duplicate``)."""
+        other = self.owners.setdefault(f"{kind} {name}", "")
+        if not other:
+            self.owners[f"{kind} {name}"] = owner
+            return True
+        by = f"{owner} twice" if other == owner else f"both {other} and {owner}"
+        self.problems.append(
+            PluginError(
+                f"the {kind} {name!r} is contributed by {by}",
                 owner=owner,
                 code="duplicate",
                 resolution="remove one of them, or let one use another name",
             )
+        )
+        return False
 
 
 def collect(paths: Iterable[Path] = (), plugins: Iterable[object] = ()) -> Registry:
     """Load all plugins: built in, installed (entry points ``connector``), from paths, and given objects.
 
-    Raises PluginError only for what cannot be told apart later: two plugins that claim one name.
+    Raises nothing: what is wrong with a plugin is in `Registry.problems`.
     """
-    registry, manager = Registry(), _manager()
-    for name in BUILT_IN:
-        _register(registry, manager, importlib.import_module(name), f"connector ({name})")
-    for plugin, owner in _installed(registry):
-        _register(registry, manager, plugin, owner)
-    raws: list[tuple[RawEndpoint, str]] = []
-    for given in [*paths, *plugins]:
-        if isinstance(given, (str, Path)):
-            for file in _files(Path(given)):
-                _from_file(registry, manager, file, raws)
-        else:
-            _register(registry, manager, given, _describe(given))
-    _take(registry, manager, raws)
-    return registry
+    return _Collector().collect([*paths, *plugins])
 
 
-def _manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager("connector")
-    manager.add_hookspecs(hookspecs)
-    return manager
+class _Collector:
+    """One loading of all plugins."""
 
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.manager = pluggy.PluginManager("connector")
+        self.manager.add_hookspecs(hookspecs)
+        self.raws: list[tuple[RawEndpoint, str]] = []
+        self.files: set[Path] = set()
 
-def _register(registry: Registry, manager: pluggy.PluginManager, plugin: object, owner: str) -> None:
-    try:
-        manager.register(plugin, name=owner)
-        manager.check_pending()
-    except (pluggy.PluginValidationError, ValueError) as error:
-        if manager.get_plugin(owner) is not None:
-            manager.unregister(name=owner)
-        registry.problems.append(
-            PluginError(
-                f"the plugin {owner} does not fit",
-                owner=owner,
-                code="bad_plugin",
-                reason=str(error).splitlines()[-1] if str(error) else type(error).__name__,
-                resolution="see docs/plugins.md for the hooks and their arguments",
-            )
-        )
+    def collect(self, given: Iterable[object]) -> Registry:
+        for name in BUILT_IN:
+            self.register(Found(f"connector ({name})", importlib.import_module(name)))
+        for found in installed():
+            self.register(found)
+        for index, plugin in enumerate(given):
+            if isinstance(plugin, (str, Path)):
+                self.path(Path(plugin))
+            elif plugin not in self.manager.get_plugins():
+                name = self._free(described(plugin), index)
+                self.register(Found(name, plugin))
+        self.take()
+        return self.registry
 
+    def _free(self, name: str, index: int) -> str:
+        return f"{name} (plugins[{index}])" if self.manager.has_plugin(name) else name
 
-def _installed(registry: Registry) -> Iterable[tuple[object, str]]:
-    for entry in importlib.metadata.entry_points(group="connector"):
-        distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
-        owner = f"{distribution} ({entry.value})"
+    # --- loading ---
+
+    def path(self, path: Path) -> None:
         try:
-            yield entry.load(), owner
+            files = files_of(path)
+        except OSError as error:
+            self.registry.problems.append(broken(str(path), "", error))
+            return
+        for file in files:
+            if (real := file.resolve()) in self.files:
+                continue  # named twice: by the manifest and in Python, say
+            self.files.add(real)
+            if file.suffix == ".py":
+                self.register(from_python(file, named=file == path))
+            elif file.suffix in ENDPOINT_FILES:
+                self.endpoint_file(file, str(file))
+            else:
+                reason = ValueError("it is no folder, and no file that ends in .py or .yaml")
+                self.registry.problems.append(broken(str(file), "", reason))
+
+    def endpoint_file(self, file: Path, owner: str) -> None:
+        try:
+            self.raws += [(raw, owner) for raw in load(file)]
+        except ManifestError as error:
+            self.registry.problems.append(error)
         except Exception as error:
-            registry.problems.append(_broken(owner, "", error))
+            self.registry.problems.append(broken(owner, "connector_endpoints", error))
+
+    def register(self, found: Found) -> None:
+        if found.error is not None:
+            self.registry.problems.append(found.error)
+            return
+        if found.plugin in self.manager.get_plugins():
+            return  # the same object by two ways is one plugin
+        try:
+            if unmarked := _unmarked(found.plugin):
+                raise TypeError(f"{', '.join(unmarked)} lacks the mark @hookimpl")
+            self.manager.register(found.plugin, name=found.owner)
+            self.manager.check_pending()
+            if found.named and not self.manager.get_hookcallers(found.plugin):
+                raise TypeError("it has no hook; mark its functions with @hookimpl")
+        except Exception as error:
+            if self.manager.has_plugin(found.owner):
+                self.manager.unregister(name=found.owner)
+            self.registry.problems.append(_unfit(found.owner, error))
+
+    # --- asking ---
+
+    def take(self) -> None:
+        for owner, items in self.call("connector_endpoints", list):
+            for item in items:
+                self.endpoint(owner, item)
+        claimed = [raw for raw, owner in self.raws if self.registry.claim("endpoint", raw.name, owner)]
+        self.registry.endpoints, problems = build(claimed)
+        self.registry.problems += [ManifestError(problem) for problem in problems]
+        for owner, items in self.call("connector_grants", list):
+            for grant in items:
+                self.grant(owner, grant)
+        for owner, items in self.call("connector_snaps", list):
+            for snap in items:
+                if not isinstance(snap, Snap):
+                    self.wrong(owner, "connector_snaps", "a Snap", snap)
+                elif self.registry.claim("snap", snap.name, owner):
+                    self.registry.snaps[snap.name] = snap
+        found = self.registry
+        self.mapping("connector_stores", "store", found.stores, guarded.store_opener)
+        self.mapping("connector_secret_sources", "secret source", found.secret_sources, guarded.secret_source)
+        self.mapping("connector_services", "service", found.services, guarded.service_maker)
+
+    def call(self, hook: str, kind: type) -> list[tuple[str, Any]]:
+        """Call one hook of each plugin by itself, in order of registration; None stands for nothing."""
+        results: list[tuple[str, Any]] = []
+        impls = {id(impl.plugin): impl for impl in getattr(self.manager.hook, hook).get_hookimpls()}
+        for owner, plugin in self.manager.list_name_plugin():
+            if id(plugin) not in impls:
+                continue
+            try:
+                value = impls[id(plugin)].function()
+                if kind is list and not isinstance(value, (str, bytes, Path, Mapping)) and value is not None:
+                    value = list(value)
+            except (Exception, SystemExit) as error:
+                self.registry.problems.append(broken(owner, hook, error))
+                continue
+            fits = isinstance(value, list if kind is list else Mapping)
+            if value is not None and not fits:
+                what = "an iterable of values" if kind is list else "a mapping by name"
+                self.wrong(owner, hook, what, value)
+            elif value is not None:
+                results.append((owner, value))
+        return results
+
+    def wrong(self, owner: str, hook: str, what: str, value: Any) -> None:
+        self.registry.problems.append(guarded.promised(owner, hook, what, value))
+
+    def endpoint(self, owner: str, item: Any) -> None:
+        hook = "connector_endpoints"
+        if isinstance(item, (str, Path)):
+            self.endpoint_file(Path(item), owner)
+            return
+        if not isinstance(item, Mapping):
+            self.wrong(owner, hook, "the path of an endpoint file, or a mapping,", item)
+            return
+        try:
+            self.raws.append((from_mapping(item, origin=owner), owner))
+        except ManifestError as error:
+            self.registry.problems.append(
+                PluginError(
+                    f"the plugin {owner} brings an endpoint that is wrong",
+                    owner=owner,
+                    hook=hook,
+                    code="bad_endpoint",
+                    reason="; ".join(f"{p.pointer or '/'}: {p.message}" for p in error.problems),
+                )
+            )
+        except Exception as error:
+            self.registry.problems.append(broken(owner, hook, error))
+
+    def grant(self, owner: str, grant: Any) -> None:
+        if not guarded.is_grant(grant):
+            self.wrong(owner, "connector_grants", "a Grant", grant)
+        elif self.registry.claim("grant", grant.name, owner):
+            made = GuardedGrant(grant, owner, grant.name, grant.interactive)
+            self.registry.grants[grant.name] = made
+
+    def mapping(self, hook: str, kind: str, table: dict[str, Any], guard: Callable[[Any, str], Any]) -> None:
+        for owner, items in self.call(hook, dict):
+            for name, item in items.items():
+                if not isinstance(name, str) or not name or not callable(item):
+                    self.wrong(owner, hook, f"a name and a callable for each {kind}", item)
+                elif self.registry.claim(kind, name, owner):
+                    table[name] = guard(item, owner)
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml", ".py"))
-        return [file for file in found if not file.name.startswith((".", "_"))]
-    return [path]
+def _unmarked(plugin: object) -> list[str]:
+    """Functions that are named like a hook without being marked as one: they would never be called."""
+    names = [name for name in HOOKS if callable(getattr(plugin, name, None))]
+    return [name for name in names if not hasattr(getattr(plugin, name), "connector_impl")]
 
 
-def _from_file(
-    registry: Registry, manager: pluggy.PluginManager, file: Path, raws: list[tuple[RawEndpoint, str]]
-) -> None:
-    try:
-        if file.suffix == ".py":
-            _register(registry, manager, _module(file), str(file))
-        else:
-            raws += [(raw, str(file)) for raw in load(file)]
-    except ManifestError as error:
-        registry.problems.append(error)
-    except Exception as error:
-        registry.problems.append(_broken(str(file), "", error))
-
-
-def _module(file: Path) -> ModuleType:
-    # A name of its own: two folders may each have a plugin.py.
-    name = f"connector_plugin_{abs(hash(str(file.resolve()))):x}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
-
-
-def _describe(plugin: object) -> str:
-    if inspect.ismodule(plugin):
-        return plugin.__name__
-    cls = plugin if inspect.isclass(plugin) else type(plugin)
-    return f"{cls.__module__}.{cls.__qualname__} at {id(plugin):#x}"
-
-
-def _broken(owner: str, hook: str, error: Exception) -> PluginError:
-    where = f" in {hook}" if hook else " while loading"
-    text = " ".join(str(error).split())[:300]
+def _unfit(owner: str, error: Exception) -> PluginError:
+    lines = str(error).splitlines()
+    hook = next((name for name in HOOKS if name in str(error)), "")
     return PluginError(
-        f"the plugin {owner} failed{where}",
+        f"the plugin {owner} does not fit",
         owner=owner,
         hook=hook,
-        code="plugin_failed",
-        reason=f"{type(error).__name__}: {text}" if text else type(error).__name__,
-        resolution="update or remove that plugin",
+        code="bad_plugin",
+        reason="; ".join(line.strip() for line in lines if line.strip()) or type(error).__name__,
+        resolution="see docs/plugins.md for the hooks and their arguments",
     )
-
-
-def _take(registry: Registry, manager: pluggy.PluginManager, raws: list[tuple[RawEndpoint, str]]) -> None:
-    call = functools.partial(_call, registry, manager)
-    for owner, value in call("connector_endpoints", _is_list):
-        for item in value:
-            raws += _raw(registry, owner, item)
-    for raw, owner in raws:
-        registry.claim("endpoint", raw.name, owner)
-    registry.endpoints, problems = build([raw for raw, _ in raws])
-    registry.problems += [ManifestError(problem) for problem in problems]
-    for owner, value in call("connector_grants", _is_list):
-        for grant in value:
-            _add(registry, registry.grants, "grant", getattr(grant, "name", None), grant, owner)
-    for owner, value in call("connector_snaps", _is_list):
-        for snap in value:
-            fits = isinstance(snap, Snap)
-            _add(registry, registry.snaps, "snap", snap.name if fits else None, snap, owner)
-    for hook, kind, table in (
-        ("connector_stores", "store", registry.stores),
-        ("connector_secret_sources", "secret source", registry.secret_sources),
-        ("connector_services", "service", registry.services),
-    ):
-        for owner, value in call(hook, _is_mapping):
-            for name, item in value.items():
-                _add(registry, table, kind, name if callable(item) else None, item, owner)
-
-
-def _call(
-    registry: Registry, manager: pluggy.PluginManager, hook: str, fits: Callable[[Any], bool]
-) -> list[tuple[str, Any]]:
-    """Call one hook of each plugin by itself; in order of registration."""
-    results = []
-    for owner, plugin in manager.list_name_plugin():
-        function = next(
-            (impl.function for impl in getattr(manager.hook, hook).get_hookimpls() if impl.plugin is plugin),
-            None,
-        )
-        if function is None:
-            continue
-        try:
-            value = function()
-            value = value if isinstance(value, Mapping) else list(value or ())
-        except Exception as error:
-            registry.problems.append(_broken(owner, hook, error))
-            continue
-        if not fits(value):
-            registry.problems.append(
-                _broken(owner, hook, TypeError("it returned something else than promised"))
-            )
-            continue
-        results.append((owner, value))
-    return results
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _raw(registry: Registry, owner: str, item: Any) -> list[tuple[RawEndpoint, str]]:
-    try:
-        if isinstance(item, (str, Path)):
-            return [(raw, owner) for raw in load(Path(item))]
-        if isinstance(item, Mapping):
-            return [(from_mapping(item, origin=owner), owner)]
-    except ManifestError as error:
-        registry.problems.append(
-            PluginError(str(error), owner=owner, hook="connector_endpoints", code="bad_endpoint")
-        )
-        return []
-    kind = type(item).__name__
-    registry.problems.append(
-        _broken(owner, "connector_endpoints", TypeError(f"an endpoint is a path or a mapping, not {kind}"))
-    )
-    return []
-
-
-def _add(registry: Registry, table: dict[str, Any], kind: str, name: Any, item: Any, owner: str) -> None:
-    if not isinstance(name, str) or not name:
-        registry.problems.append(
-            _broken(
-                owner,
-                f"connector_{kind}s".replace(" ", "_"),
-                TypeError(f"{type(item).__name__} is no {kind}"),
-            )
-        )
-        return
-    registry.claim(kind, name, owner)
-    table[name] = item

@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from connector.plugins.texts import texts
+
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
 from connector.snap import Context, Document, Snap
@@ -170,7 +172,7 @@ def write(
         return
     file = _located(path, context)
     what = _format(path, format)
-    text = _texts(what, delimiter or _delimiter(path), header=header, columns=columns)
+    text = texts(what, delimiter or _delimiter(path), header=header, columns=columns)
     with _target(file, append=append) as (stream, begun):
         encoder = codecs.getincrementalencoder(encoding)()
         stream.write(encoder.encode(text.before(begun)))
@@ -181,6 +183,7 @@ def write(
                 failure = error
             else:
                 stream.write(piece)
+                text.took()
                 yield document
                 continue
             context.fail(document, failure)
@@ -218,90 +221,6 @@ def _target(file: Path, *, append: bool) -> Iterator[tuple[Any, bool]]:
     finally:
         if not direct:
             part.unlink(missing_ok=True)
-
-
-class _Lines:
-    """JSON Lines: one document, one line."""
-
-    def before(self, begun: bool) -> str:
-        return ""
-
-    def of(self, document: Document) -> str:
-        return json.dumps(document, ensure_ascii=False) + "\n"
-
-    def after(self) -> str:
-        return ""
-
-
-class _Array:
-    """One JSON array, one document a line."""
-
-    def __init__(self) -> None:
-        self._glue = "\n"
-
-    def before(self, begun: bool) -> str:
-        return "["
-
-    def of(self, document: Document) -> str:
-        text = self._glue + json.dumps(document, ensure_ascii=False)
-        # Only now: a document that could not be written leaves no comma behind.
-        self._glue = ",\n"
-        return text
-
-    def after(self) -> str:
-        return "\n]\n"
-
-
-class _Echo:
-    """A file for `csv.writer` that hands back what is written, so that it can be encoded as a whole."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-class _Table:
-    """CSV (RFC 4180); the first document's fields are the columns unless they are given."""
-
-    def __init__(self, delimiter: str, *, header: bool, columns: list[str] | None) -> None:
-        self._row = csv.writer(_Echo(), delimiter=delimiter).writerow
-        self._given = columns
-        self._columns = columns
-        self._header = header
-
-    def before(self, begun: bool) -> str:
-        self._header = self._header and not begun
-        return str(self._row(self._given)) if self._header and self._given else ""
-
-    def of(self, document: Document) -> str:
-        if self._columns is None:
-            if not document:
-                raise SnapError("A document without fields names no columns", resolution="Give `columns`.")
-            self._columns = list(document)
-            top = self._row(self._columns) if self._header else ""
-            return str(top) + str(self._row([_cell(value) for value in document.values()]))
-        unknown = [] if self._given else [name for name in document if name not in self._columns]
-        if unknown:
-            raise SnapError(
-                f"There is no column for {', '.join(unknown)}",
-                reason="the first document's fields are the columns",
-                resolution="List all of them under `columns`, or reshape the documents with `map` first.",
-            )
-        return str(self._row([_cell(document.get(name)) for name in self._columns]))
-
-    def after(self) -> str:
-        return ""
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
-
-
-def _texts(what: str, delimiter: str, *, header: bool, columns: list[str] | None) -> Any:
-    if what == "csv":
-        return _Table(delimiter, header=header, columns=columns)
-    return _Array() if what == "json" else _Lines()
 
 
 def _located(path: str, context: Context) -> Path:

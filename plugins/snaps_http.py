@@ -1,26 +1,28 @@
-"""Snaps that speak HTTP with their account's client: ``http.read`` and ``http.write``."""
+"""Snaps for APIs: ``http.read`` pages through a listing, ``http.write`` sends one request per document."""
 
 from __future__ import annotations
 
-import re
+import json
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
-from urllib.parse import quote
 
 import httpx
-from connector.plugins.paging import Cursor, Linked, Numbered, Offset, Once, Page, Pager, total_in
-from connector.plugins.snaps_shape import compiled, faults
+from connector.plugins.exchange import Pace, fill_path, fill_value, reply_of, send, where
+from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link
+from connector.plugins.query import compiled, faults, pick_faults, picker
+from jmespath.exceptions import JMESPathError
 
-from connector.errors import ConnectorError, SnapError
+from connector.errors import SnapError
 from connector.hookspecs import hookimpl
 from connector.snap import Context, Document, Snap
 
-_FIELD = re.compile(r"\{([A-Za-z_][\w.-]*)\}")
-_LISTS = ("result", "results", "items", "data", "value", "records")
-_TRIES = 4
+log = logging.getLogger("connector.snaps")
+
+LISTS = ("result", "results", "items", "data", "value", "records")
 
 
 def read(
@@ -28,10 +30,10 @@ def read(
     context: Context,
     *,
     path: str,
+    method: Literal["GET", "POST"] = "GET",
     params: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
-    method: Literal["GET", "POST"] = "GET",
-    body: dict[str, Any] | None = None,
+    body: Any = None,
     records: str = "",
     paginate: Literal["none", "offset", "page", "cursor", "link", "total"] = "none",
     page_size: int | None = None,
@@ -41,186 +43,144 @@ def read(
     size_param: str = "per_page",
     start_page: int = 1,
     cursor: str = "next",
-    cursor_param: str = "cursor",
-    total_header: str = "X-Total-Count",
+    cursor_param: str = "",
     total: str = "",
+    total_header: str = "X-Total-Count",
     max_documents: int | None = None,
     max_pages: int | None = None,
     requests_per_second: float | None = None,
     _sleep: Callable[[float], None] = time.sleep,
     _clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Document]:
-    """``http.read``: the records of an API, page after page."""
-    place = compiled(records) if records else None
-    pace = _Pace(requests_per_second, _sleep, _clock)
+    """``http.read``: the records of a listing, once per incoming document (the first step: once).
+
+    `path` and `params` may name fields of the incoming document, ``{field}``.
+    """
+    paging = Paging(
+        size=page_size,
+        offset_param=offset_param,
+        limit_param=limit_param,
+        page_param=page_param,
+        size_param=size_param,
+        start_page=start_page,
+        cursor_param=cursor_param,
+        cursor=picker(cursor),
+    )
+    find_records = picker(records) if records else None
+    find_total = picker(total) if total else None
+    pace = Pace(requests_per_second, _sleep, _clock)
+
+    def page_of(response: httpx.Response) -> Page:
+        reply = reply_of(response)
+        target = next_link(response.headers.get_list("link"))
+        known = find_total(reply) if find_total else response.headers.get(total_header)
+        return Page(
+            records=_records(reply, find_records, paginate, where(response.request)),
+            body=reply,
+            total=_whole(known),
+            next=str(response.request.url.join(target)) if target else "",
+            url=str(response.request.url),
+        )
+
+    def pages(document: Document) -> Iterator[Page]:
+        own = httpx.URL(fill_path(path, document)).copy_merge_params(_query(params, document))
+        content = fill_value(body, document)
+        way = WAYS[paginate](paging)
+        ask: Ask | None = next(way)
+        here = own
+        while ask is not None:
+            url = here.join(ask.url) if ask.url else own.copy_merge_params(ask.params)
+            pace.wait()
+            page = page_of(send(context.client, method, url, headers=headers, body=content, sleep=_sleep))
+            # Asked before the records go on: a page that came twice is refused, not handed on twice.
+            ask, here = _next(way, page), httpx.URL(page.url)
+            _note_host(ask, here)
+            yield page
+
+    left = max_documents if max_documents is not None else -1
     for document in documents:
         try:
-            target = fill_path(path, document)
-            own = {name: _fill(value, document) for name, value in (params or {}).items()}
-        except SnapError as error:
-            context.fail(document, error)
-            continue
-        counts = total_in(total_header, total)
-        pager: Pager = Once()
-        if paginate in ("offset", "total"):
-            pager = Offset(
-                page_size or 50, offset_param, limit_param, counts, needs_total=paginate == "total"
-            )
-        elif paginate == "page":
-            pager = Numbered(page_size or 50, page_param, size_param, counts, number=start_page)
-        elif paginate == "cursor":
-            pager = Cursor(compiled(cursor), cursor_param, page_size, limit_param)
-        elif paginate == "link":
-            pager = Linked({limit_param: page_size} if page_size else {})
-        left, page, pages = max_documents, pager.first(), 0
-        while page is not None:
-            pace.wait()
-            request = _request(context.client, method, target, own, page, headers, body)
-            response = _get(context.client, request, _sleep)
-            data = _json(response)
-            found = _records(data, place)
-            for record in found[:left]:
-                yield record if isinstance(record, dict) else {"value": record}
-            pages += 1
-            left = None if left is None else left - len(found)
-            if (left is not None and left <= 0) or (max_pages is not None and pages >= max_pages):
-                break
-            page = pager.next(response, data, len(found))
-
-
-class _Pace:
-    """At most so many requests a second."""
-
-    def __init__(
-        self, per_second: float | None, sleep: Callable[[float], None], clock: Callable[[], float]
-    ) -> None:
-        self._gap = 1 / per_second if per_second else 0.0
-        self._sleep, self._clock = sleep, clock
-        self._next = clock()
-
-    def wait(self) -> None:
-        now = self._clock()
-        if self._gap and now < self._next:
-            self._sleep(self._next - now)
-        self._next = max(now, self._next) + self._gap
-
-
-def _request(
-    client: httpx.Client,
-    method: str,
-    target: str,
-    own: Mapping[str, Any],
-    page: Page,
-    headers: Mapping[str, str] | None,
-    body: Mapping[str, Any] | None,
-) -> httpx.Request:
-    if page.url is not None:
-        # The server's own link holds all its parameters already.
-        return client.build_request(method, page.url, headers=headers, json=body)
-    params = {**own, **page.params}
-    return client.build_request(method, target, params=params or None, headers=headers, json=body)
-
-
-def _get(client: httpx.Client, request: httpx.Request, sleep: Callable[[float], None]) -> httpx.Response:
-    """Send, and for a GET try again what passes by itself: a cut connection, a 5xx, a truncated reply."""
-    for attempt in range(_TRIES):
-        last = attempt == _TRIES - 1 or request.method != "GET"
-        try:
-            response = client.send(request)
-        except httpx.TransportError as error:
-            if last or isinstance(error, (ConnectorError, httpx.UnsupportedProtocol)):
-                raise
+            for number, page in enumerate(pages(document), 1):
+                for record in page.records:
+                    yield record if isinstance(record, dict) else {"value": record}
+                    left -= 1
+                    if left == 0:
+                        return
+                if number == max_pages:
+                    break
+        except (SnapError, httpx.InvalidURL) as error:
+            failure = error
         else:
-            if response.status_code < 500 or last:
-                return checked(response)
-        sleep(0.25 * 4.0**attempt)
-    raise AssertionError("the last attempt returns or raises")
+            continue
+        if not document:
+            # A listing cut short is no listing: without an incoming document there is nothing to skip.
+            raise failure
+        context.fail(document, failure)
 
 
-def checked(response: httpx.Response) -> httpx.Response:
-    """Return a response that went well; raise SnapError for one that did not."""
-    if response.is_success:
-        return response
-    status, request = response.status_code, response.request
-    kind = 500 if status >= 500 else status
+def _next(way: Any, page: Page) -> Ask | None:
+    try:
+        ask: Ask = way.send(page)
+    except StopIteration:
+        return None
+    return ask
+
+
+def _note_host(ask: Ask | None, here: httpx.URL) -> None:
+    there = here.join(ask.url) if ask is not None and ask.url else here
+    if here.host != there.host:
+        log.warning("the next page of %s is on another host, %s", here.host, there.host)
+
+
+def _query(params: Mapping[str, Any] | None, document: Document) -> dict[str, Any]:
+    filled = fill_value(dict(params or {}), document)
+    return {name: value for name, value in filled.items() if value is not None}
+
+
+def _records(reply: Any, find: Callable[[Any], Any] | None, paginate: str, place: str) -> list[Any]:
+    if find is not None:
+        try:
+            found = find(reply)
+        except JMESPathError as error:
+            raise SnapError(f"{place}: `records` failed", code="bad_reply", reason=str(error)) from None
+        if found is None:
+            raise SnapError(
+                f"{place}: there is nothing where `records` points",
+                code="bad_reply",
+                reason=_outline(reply),
+                resolution="Correct `records`, a JSON pointer or JMESPath expression.",
+            )
+        return found if isinstance(found, list) else [found]
+    if reply is None:
+        return []
+    if isinstance(reply, list):
+        return reply
+    lists = [key for key in LISTS if isinstance(reply.get(key), list)] if isinstance(reply, dict) else []
+    if len(lists) == 1:
+        found = reply[lists[0]]
+        assert isinstance(found, list)
+        return found
+    if paginate == "none" and not lists:
+        return [reply]
     raise SnapError(
-        f"{request.method} {request.url.path} was answered with {status} {response.reason_phrase}".rstrip(),
-        reason=_excerpt(response),
-        resolution=_CURES.get(kind, "Check the path, the parameters and what the API expects."),
+        f"{place}: it is not clear where in the reply the records are",
+        code="bad_reply",
+        reason=_outline(reply),
+        resolution="Say it with `records`, a JSON pointer or JMESPath expression.",
     )
 
 
-_CURES = {
-    301: "Use the address it redirects to.",
-    302: "Use the address it redirects to.",
-    400: "Check the parameters and the document against what the API expects.",
-    401: "Check that the account belongs to this API; its token was renewed and still refused.",
-    403: "Check the account's scopes and the rights of its user.",
-    404: "Check the path, and the base URL of the account's endpoint.",
-    409: "Somebody else changed it, or it is there already.",
-    413: "Send smaller documents.",
-    422: "Check the document against what the API expects.",
-    429: "The API asks for fewer requests: set requests_per_second, or a larger retry_budget of the account.",
-    500: "Try again later; if it stays, report it to the API's owner.",
-}
+def _outline(reply: Any) -> str:
+    if not isinstance(reply, dict):
+        return f"the reply is a {type(reply).__name__}"
+    return f"the reply's keys: {', '.join(list(reply)[:20]) or 'none'}"
 
 
-def _excerpt(response: httpx.Response) -> str:
-    text = " ".join(re.sub(r"<[^>]{0,200}>", " ", response.text[:4000]).split())
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
-def _json(response: httpx.Response) -> Any:
-    if not response.content:
-        return []
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        kind = response.headers.get("content-type", "no content type")
-        raise SnapError(
-            f"{response.request.method} {response.request.url.path} was not answered with JSON",
-            reason=f"{kind}: {_excerpt(response)}",
-            resolution="Ask for JSON with headers: {Accept: application/json}.",
-        ) from None
-
-
-def _records(data: Any, place: Any) -> list[Any]:
-    if place is not None:
-        found = place.search(data)
-        if found is None:
-            return []
-        return found if isinstance(found, list) else [found]
-    if isinstance(data, list):
-        return data
-    if isinstance(data, dict):
-        lists = [data[name] for name in _LISTS if isinstance(data.get(name), list)]
-        if len(lists) == 1:
-            return list(lists[0])
-    return [data]
-
-
-def _fill(value: Any, document: Document) -> Any:
-    if not isinstance(value, str):
-        return value
-    return _FIELD.sub(lambda match: _field(match[1], document), value)
-
-
-def fill_path(path: str, document: Document) -> str:
-    """Fill ``{field}`` in a path from a document, percent-encoded, so that no value changes the path."""
-    return _FIELD.sub(lambda match: quote(_field(match[1], document), safe=""), path)
-
-
-def _field(name: str, document: Document) -> str:
-    value: Any = document
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    if value is None or isinstance(value, (dict, list)):
-        raise SnapError(
-            f"The document has no field {name!r} to put into the request",
-            resolution="Check the path and params of the step, or filter such documents out before it.",
-        )
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _whole(value: Any) -> int | None:
+    if isinstance(value, str):
+        # No sign, no blanks, no other script's digits, nothing endless.
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def write(
@@ -235,100 +195,102 @@ def write(
     concurrency: int = 4,
     output: Literal["result", "response", "document"] = "result",
 ) -> Iterator[Document]:
-    """``http.write``: one request per document, several under way, answers in the order of the documents."""
+    """``http.write``: one request per document, `concurrency` at a time, results in the documents' order.
+
+    The body is the document as JSON, or what the JMESPath expression `body` makes of it; DELETE has none
+    unless `body` is given. A request is never sent twice.
+    """
     if context.preview:
         yield from documents
         return
-    shape = compiled(body) if body else None
     client = context.client
+    shape = compiled(body) if body else None
 
-    def send(document: Document) -> httpx.Response:
-        target = fill_path(path, document)
-        own = {name: _fill(value, document) for name, value in (params or {}).items()}
-        sent: Any = document if shape is None else shape.search(document)
-        return checked(
-            client.request(
-                method,
-                target,
-                params=own or None,
-                headers=headers,
-                json=None if method == "DELETE" and shape is None else sent,
-            )
-        )
+    def one(document: Document) -> Document:
+        url = httpx.URL(fill_path(path, document)).copy_merge_params(_query(params, document))
+        try:
+            content = shape.search(document) if shape else None if method == "DELETE" else document
+        except JMESPathError as error:
+            raise SnapError("The expression `body` failed", reason=str(error)) from None
+        response = send(client, method, url, headers=headers, body=content)
+        if output == "document":
+            return document
+        reply = reply_of(response, strict=False)
+        if output == "result":
+            return {"document": document, "status": response.status_code, "response": reply}
+        return reply if isinstance(reply, dict) else {} if reply is None else {"value": reply}
 
-    window: deque[tuple[Document, Future[httpx.Response]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="http.write")
+    window: deque[tuple[Document, Future[Document]]] = deque()
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="http.write")
     try:
         for document in documents:
-            window.append((document, pool.submit(send, document)))
-            if len(window) >= max(1, concurrency):
-                yield from _landed(context, *window.popleft(), output)
+            window.append((document, pool.submit(one, document)))
+            if len(window) >= concurrency:
+                yield from _settled(*window.popleft(), context)
         while window:
-            yield from _landed(context, *window.popleft(), output)
+            yield from _settled(*window.popleft(), context)
     finally:
-        # Those under way are waited for; those not begun are not sent any more.
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _landed(
-    context: Context, document: Document, future: Future[httpx.Response], output: str
-) -> Iterator[Document]:
+def _settled(document: Document, future: Future[Document], context: Context) -> Iterator[Document]:
     try:
-        response = future.result()
-    except (SnapError, httpx.HTTPError) as error:
-        if isinstance(error, ConnectorError) and not isinstance(error, SnapError):
-            raise
-        context.fail(document, error)
-        return
-    if output == "document":
-        yield document
-        return
-    try:
-        answer: Any = response.json() if response.content else None
-    except (ValueError, RecursionError):
-        answer = response.text
-    if output == "response":
-        yield answer if isinstance(answer, dict) else {"value": answer}
+        made = future.result()
+    except (SnapError, httpx.InvalidURL) as error:
+        failure = error
     else:
-        yield {"document": document, "status": response.status_code, "response": answer}
+        yield made
+        return
+    context.fail(document, failure)
 
 
-def _check_read(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _check_read(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("records", "cursor", "total"):
-        if isinstance(options.get(name), str) and options[name]:
-            for message in faults(options[name]):
-                yield name, message
-    for name in ("page_size", "max_documents", "max_pages", "requests_per_second"):
-        value = options.get(name)
-        if isinstance(value, (int, float)) and value <= 0:
-            yield name, f"{name} is {value}, expected more than 0"
+        for message in pick_faults(options[name]) if options.get(name) else ():
+            yield name, message
+    way = options.get("paginate", "none")
+    if "cursor" in options and way != "cursor":
+        yield "cursor", f"is for `paginate: cursor`, this is {way}"
+    for name in ("page_size", "max_pages", "max_documents"):
+        if options.get(name) is not None and options[name] < 1:
+            yield name, "expected 1 or more"
+    if (options.get("requests_per_second") or 1) <= 0:
+        yield "requests_per_second", "expected more than 0"
+    if options.get("body") is not None and options.get("method", "GET") == "GET":
+        yield "body", "a GET has no body: add `method: POST`"
+    yield from _check_json(options)
 
 
-def _check_write(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if isinstance(options.get("body"), str) and options["body"]:
-        for message in faults(options["body"]):
-            yield "body", message
-    concurrency = options.get("concurrency")
-    if isinstance(concurrency, int) and not 1 <= concurrency <= 64:
-        yield "concurrency", f"concurrency is {concurrency}, expected 1 to 64"
+def _check_write(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for message in faults(options["body"]) if options.get("body") else ():
+        yield "body", message
+    if not 1 <= options.get("concurrency", 4) <= 64:
+        yield "concurrency", "expected a number from 1 to 64"
+
+
+def _check_json(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    try:
+        json.dumps(options.get("body"))
+    except (TypeError, ValueError):
+        yield "body", "is no JSON (a date without quotes, perhaps)"
 
 
 @hookimpl
 def connector_snaps() -> Iterable[Snap]:
-    """See `connector.hookspecs.connector_snaps`."""
-    return [
+    """The snaps of this file."""
+    return (
         Snap(
             name="http.read",
             run=read,
             account="optional",
-            summary="Read records from an API, page after page.",
+            summary="Read the records of an API's listing, page by page.",
             check=_check_read,
         ),
         Snap(
             name="http.write",
             run=write,
             account="optional",
-            summary="Send each document to an API.",
+            summary="Send one request per document.",
             check=_check_write,
         ),
-    ]
+    )

@@ -7,14 +7,12 @@ import functools
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
+from connector.plugins.query import compiled, faults
 
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
@@ -82,32 +80,6 @@ def python(folder: Path, *, call: str, options: dict[str, Any] | None = None) ->
     if not callable(target):
         raise SnapError(f"{call} is no function or class", resolution="See docs/snaps.md for what a snap is.")
     return functools.partial(target, **(options or {}))
-
-
-def compiled(expression: str) -> Any:
-    """Compile a JMESPath expression. Raises SnapError that says where it is wrong."""
-    for message in faults(expression):
-        raise SnapError(message)
-    return jmespath.compile(expression)
-
-
-def faults(expression: str) -> Iterator[str]:
-    """Yield what is wrong with a JMESPath expression: its syntax, or a function that does not exist."""
-    try:
-        tree = jmespath.compile(expression).parsed
-    except JMESPathError as error:
-        why = str(error).replace("\n", " ").strip()
-        yield f"not a JMESPath expression: {why}"
-        return
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        pending += [child for child in node.get("children", ()) if isinstance(child, dict)]
-        name = node.get("value")
-        # JMESPath itself would only notice with the first document.
-        if node.get("type") == "function_expression" and name not in Functions.FUNCTION_TABLE:
-            meant = difflib.get_close_matches(name, Functions.FUNCTION_TABLE, n=1)
-            yield f"JMESPath has no function {name!r}" + (f", did you mean {meant[0]}?" if meant else "")
 
 
 def _check_map(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from connector.errors import StoreError
 from connector.tokenstore import Lease, Stored, VersionConflict
@@ -113,9 +114,9 @@ class SqliteStore:
     def close(self) -> None:
         """Nothing stays open between operations."""
 
-    def _row(self, query: str, account: str) -> tuple[object, ...] | None:
+    def _row(self, query: str, account: str) -> tuple[Any, ...] | None:
         with self._reading() as db:
-            row: tuple[object, ...] | None = db.execute(query, (account,)).fetchone() if db else None
+            row: tuple[Any, ...] | None = db.execute(query, (account,)).fetchone() if db else None
             return row
 
     @contextmanager
@@ -139,8 +140,8 @@ class SqliteStore:
             self._make_file()
             db = self._connect()
             try:
-                if not self._made(db):
-                    self._write_ahead(db)
+                self._made(db)  # somebody else's database is not even switched to WAL
+                self._write_ahead(db)
                 db.execute("BEGIN IMMEDIATE")
                 if not self._made(db):
                     for statement in _SCHEMA:
@@ -189,8 +190,9 @@ class SqliteStore:
 
     def _made(self, db: sqlite3.Connection) -> bool:
         """Whether the tables are there. Raises StoreError for what is no store, or not one of ours."""
-        found = db.execute("PRAGMA user_version").fetchone()[0]
+        # In this order: between the two another process may make them, version and tables at once.
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        found = db.execute("PRAGMA user_version").fetchone()[0]
         if found > _SCHEMA_VERSION and {"record", "lease"} <= tables:
             raise StoreError(
                 f"the token store {self.path} was written by a newer connector",

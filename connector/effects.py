@@ -1,0 +1,74 @@
+"""What a flow may ask of the world, one value per wish; `connector.drive` grants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from connector.grants import TokenRequest
+from connector.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Effect: the time, seconds since the epoch. Result: float."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Effect: read the record. Result: Record (version 0 when there is none)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Effect: save `record` as its version plus one. Result: the Record with that version."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Effect: take or extend the lease. Result: the Lease in force."""
+
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Effect: give the lease back. Result: None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """Effect: resolve the client secret. Result: Secret, or None for a public client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Effect: make the token call, unless it is later than `until`. Result: Reply, or NoReply without one."""
+
+    request: TokenRequest
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Effect: let time pass. Result: None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoReply:
+    """The token call brought no reply.
+
+    Attributes:
+        sent: False only when the request provably never reached the server.
+        words: what happened, without secrets.
+    """
+
+    sent: bool
+    words: str
+
+
+Effect: TypeAlias = Now | Load | Save | Acquire | Release | Reveal | Post | Wait
