@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from connector.errors import SnapError
 from connector.snap import Document
 
 
@@ -80,27 +81,46 @@ _ENDED = object()
 
 
 class _Incoming:
-    """What an async snap iterates over. Not a generator: a cancelled `anext` must not be the end of it."""
+    """What an async snap iterates over. Not a generator: a cancelled `anext` must not be the end of it.
 
-    def __init__(self, messages: SimpleQueue[_Message], spare: deque[_Pulled]) -> None:
+    Documents and those who wait for them meet in order: one whose wait was cancelled (a timeout) leaves
+    its document to the next. Lives in the loop's thread, but for `messages`.
+    """
+
+    def __init__(self, messages: SimpleQueue[_Message]) -> None:
         self._messages = messages
-        self._spare = spare
+        self._ready: deque[_Pulled] = deque()
+        self._waiting: deque[asyncio.Future[_Pulled]] = deque()
 
     def __aiter__(self) -> AsyncIterator[Document]:
         return self
 
     async def __anext__(self) -> Document:
-        if self._spare:
-            document, error = self._spare.popleft()
-            if error is not None:
-                raise error
-        else:
-            answer = asyncio.get_running_loop().create_future()
-            self._messages.put(("pull", answer))
-            document = await answer
+        document, error = self._ready.popleft() if self._ready else await self._pulled()
+        if error is not None:
+            raise error
         if document is _ENDED:
             raise StopAsyncIteration
         return document  # type: ignore[no-any-return]  # checked where it was yielded
+
+    async def _pulled(self) -> _Pulled:
+        answer: asyncio.Future[_Pulled] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        self._messages.put(("pull", None))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled():
+                self._ready.appendleft(answer.result())
+            raise
+
+    def arrived(self, document: Any, error: Exception | None) -> None:
+        """What was pulled in the other thread is here."""
+        self._ready.append((document, error))
+        while self._ready and self._waiting:
+            answer = self._waiting.popleft()
+            if not answer.done():
+                answer.set_result(self._ready.popleft())
 
 
 class Bridge:
@@ -122,7 +142,7 @@ class Bridge:
         self._make = make
         self._documents = documents
         self._messages: SimpleQueue[_Message] = SimpleQueue()
-        self._spare: deque[_Pulled] = deque()
+        self._incoming = _Incoming(self._messages)
         self._task: asyncio.Task[Any] | None = None
         self._done: Future[None] | None = None
         self._busy = False
@@ -142,12 +162,15 @@ class Bridge:
         while True:
             what, value = self._messages.get()
             if what == "pull":
-                self._pull(value)
+                self._pull()
                 continue
             self._busy = False
             if what == "document":
                 return value  # type: ignore[no-any-return]  # the engine checks what snaps yield
             self._closing = True
+            if isinstance(value, asyncio.CancelledError):
+                # Nobody cancelled the caller, who could not tell this from being cancelled.
+                raise SnapError("The async snap was cancelled from within")
             if what == "error":
                 raise value
             raise StopIteration
@@ -168,22 +191,14 @@ class Bridge:
             if what == "error" and not isinstance(value, asyncio.CancelledError):
                 raise value
 
-    def _pull(self, answer: asyncio.Future[Any]) -> None:
+    def _pull(self) -> None:
+        document: Any = None
+        failure: Exception | None = None
         try:
-            document: Any = next(self._documents, _ENDED)
+            document = next(self._documents, _ENDED)
         except Exception as error:
-            self._loop.call_soon_threadsafe(self._settle, answer, None, error)
-        else:
-            self._loop.call_soon_threadsafe(self._settle, answer, document, None)
-
-    def _settle(self, answer: asyncio.Future[Any], document: Any, error: Exception | None) -> None:
-        if answer.done():
-            # Whoever asked was cancelled (a timeout): the document is for the next to ask.
-            self._spare.append((document, error))
-        elif error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(document)
+            failure = error
+        self._loop.call_soon_threadsafe(self._incoming.arrived, document, failure)
 
     def _cancel(self) -> None:
         if self._task is not None:
@@ -194,7 +209,7 @@ class Bridge:
         self._task = asyncio.current_task()
         self._wanted = asyncio.Event()
         try:
-            await self._produce(self._make(_Incoming(self._messages, self._spare)))
+            await self._produce(self._make(self._incoming))
         except BaseException as error:
             # Whatever it is belongs to the thread that iterates; this one only carries it there.
             self._messages.put(("error", error))

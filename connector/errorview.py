@@ -14,6 +14,7 @@ from connector.errors import ConnectorError, SnapError
 from connector.result import ErrorRecord, StepError
 
 KEPT = 1_000
+LONGEST = 2_000
 
 
 class ErrorView:
@@ -121,4 +122,9 @@ def _line(record: ErrorRecord) -> str:
         "resolution": record.resolution,
         "document": record.document,
     }
-    return json.dumps(entry, ensure_ascii=False, default=str) + "\n"
+    try:
+        return json.dumps(entry, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    except (ValueError, TypeError, RecursionError):
+        # NaN, keys that are no texts, a document that holds itself: shown as Python would.
+        shown = repr(record.document)[:LONGEST]
+        return json.dumps({**entry, "document": {"unwritable": shown}}, ensure_ascii=False) + "\n"

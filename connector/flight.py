@@ -26,7 +26,10 @@ class Flight(Generic[T]):
         self._running: Future[T] | None = None
 
     def join(self, function: Callable[[], T]) -> Future[T]:
-        """Return the future of the flight under way, beginning one with `function` if there is none."""
+        """Return the future of the flight under way, beginning one with `function` if there is none.
+
+        Where no thread can be started (at interpreter exit, for one), the future holds the RuntimeError.
+        """
         with self._lock:
             if self._running is not None:
                 return self._running
@@ -36,9 +39,11 @@ class Flight(Generic[T]):
         thread = threading.Thread(target=self._fly, args=(function, future), name=self._name)
         try:
             thread.start()
-        except BaseException:
+        except BaseException as error:
             self._land(future)
-            raise
+            future.set_exception(error.with_traceback(None))
+            if not isinstance(error, Exception):
+                raise
         return future
 
     @property
@@ -56,7 +61,9 @@ class Flight(Generic[T]):
             result = function()
         except BaseException as error:
             self._land(future)
-            # Its traceback holds the frames of the token call, and those hold secrets.
+            # Its traceback holds the frames of the token call, and those hold secrets; so do the
+            # tracebacks of what it came from.
+            error.__cause__ = error.__context__ = None
             future.set_exception(error.with_traceback(None))
         else:
             self._land(future)

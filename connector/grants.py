@@ -14,7 +14,7 @@ from typing import Protocol
 from urllib.parse import quote_plus, urlencode
 
 from connector.account import Account, filled
-from connector.endpoint import RequestSpec
+from connector.endpoint import NOTHING, RequestSpec
 from connector.errors import NotAuthorizedError
 from connector.secret import Secret
 from connector.template import TemplateError, fill_first, fill_url
@@ -91,7 +91,8 @@ class RefreshToken:
         """Show the refresh token, or what the endpoint says is shown instead of it."""
         spec = account.endpoint.refresh
         if spec.with_ == "client":
-            return build(account, spec.request, {"grant_type": "client_credentials"}, secret)
+            params = {"grant_type": "client_credentials"}
+            return build(account, spec.request, params, secret, captured=token.captured)
         if spec.with_ == "access_token":
             shown: Secret | None = token.access_token
             params = {"grant_type": "refresh_token", "access_token": token.access_token.reveal()}
@@ -102,7 +103,7 @@ class RefreshToken:
             params = {"grant_type": "refresh_token", "refresh_token": shown.reveal() if shown else ""}
         if not shown:
             return None
-        return build(account, spec.request, params, secret, shown=shown)
+        return build(account, spec.request, params, secret, shown=shown, captured=token.captured)
 
 
 def build(
@@ -112,12 +113,17 @@ def build(
     secret: Secret | None,
     *,
     shown: Secret | None = None,
+    captured: Mapping[str, str] = NOTHING,
 ) -> TokenRequest:
     """Build a call to the authorization server from an endpoint's habits and the grant's parameters.
 
+    Args:
+        shown: the single-use secret among `params`, for the journal.
+        captured: what the endpoint took from an earlier token reply, for its templates.
+
     Raises NotAuthorizedError when the account lacks a setting the URL needs.
     """
-    values = account.names()
+    values = account.names(captured)
     try:
         url = fill_first(spec.url, values, fill_url)
     except TemplateError as error:
@@ -129,7 +135,7 @@ def build(
             resolution="give the missing setting under `settings:` of the account",
         ) from None
     pairs = _parameters(account, spec, params, values)
-    headers = {"Accept": "application/json"}
+    headers = _Headers({"Accept": "application/json"})
     headers.update(filled(spec.headers, values))
     authenticate = CLIENT_AUTHENTICATION[account.client_auth or spec.auth]
     authenticate(account, account.basic or spec.basic, secret, pairs, headers)
@@ -141,13 +147,13 @@ def build(
     body = b""
     if spec.body == "json":
         body = json.dumps(dict(form)).encode()
-        headers["Content-Type"] = "application/json"
+        headers.setdefault("Content-Type", "application/json")
     elif spec.body == "query" or spec.method == "GET":
         query += form
     else:
         body = urlencode(form).encode()
         # Without a charset: strict servers refuse the header that has one.
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
     if query:
         url += ("&" if "?" in url else "?") + urlencode(query)
     return TokenRequest(
@@ -156,10 +162,29 @@ def build(
         headers=tuple(headers.items()),
         body=body,
         presents=shown.fingerprint if shown else "",
-        secrets=tuple(
-            s for s in (secret, shown, *dict(account.token_params).values()) if isinstance(s, Secret)
-        ),
+        secrets=_secrets(account, secret, shown, headers.get("Authorization")),
     )
+
+
+class _Headers(dict[str, str]):
+    """Header names compare without case: an endpoint's ``content-type`` must replace ours, not join it."""
+
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__("-".join(part.capitalize() for part in name.split("-")), value)
+
+    def update(self, others: Mapping[str, str]) -> None:  # type: ignore[override]
+        """Set each."""
+        for name, value in others.items():
+            self[name] = value
+
+
+def _secrets(
+    account: Account, secret: Secret | None, shown: Secret | None, authorization: str | None
+) -> tuple[Secret, ...]:
+    """Everything a server might repeat, the encoded pair of Basic authentication included."""
+    encoded = Secret(authorization.partition(" ")[2]) if authorization else None
+    found = (secret, shown, encoded, *(value for _, value in account.token_params))
+    return tuple(s for s in found if isinstance(s, Secret) and s)
 
 
 def _parameters(

@@ -129,10 +129,10 @@ def adopt(context: click.Context, account: str, manifest: str | None) -> None:
 
 def _reply() -> Any:
     """JSON from standard input. Nothing of it goes into a message: it may hold a token."""
-    source = click.get_binary_stream("stdin") if sys.stdin is not None else None
-    if source is not None and source.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         say("Paste the token reply (JSON), then press Ctrl-D:")
-    data = source.read(_LARGEST_REPLY + 1) if source is not None else b""
+    # Bytes: what a shell hands over may be no text at all. None: standard input was closed.
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(_LARGEST_REPLY + 1)
     reason = ""
     if not data.strip():
         reason = "it is empty"

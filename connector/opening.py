@@ -175,12 +175,15 @@ def _may_be_missing(error: ManifestError) -> bool:
 def _blamed(error: ManifestError, found: Registry) -> PluginError:
     """The error for what is missing while plugins are broken: perhaps one of them would have brought it."""
     first = found.problems[0]
+    told = [str(problem) for problem in found.problems[:3]]
+    if len(found.problems) > len(told):
+        told.append(f"and {len(found.problems) - len(told)} more")
     return PluginError(
         str(error),
         owner=getattr(first, "owner", "") or getattr(first, "file", ""),
         hook=getattr(first, "hook", ""),
         code="plugin_failed",
-        reason="A plugin is broken: " + "; ".join(str(problem) for problem in found.problems),
+        reason="Perhaps a broken plugin would bring it: " + "; ".join(told),
         resolution="Mend that plugin first.",
     )
 

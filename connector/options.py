@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
+from connector.errors import SnapError
 from connector.secret import parse_reference
 
 
@@ -81,14 +82,60 @@ def flaws(run: Callable[..., Any], given: Mapping[str, Any]) -> Iterator[Flaw]:
             listed = ", ".join(known) or "none"
             hint = near(name, known) or f"the options are: {listed}"
             yield Flaw(f"/with/{escape(name)}", f"unknown option {name!r}", hint)
-        elif not fits(value, known[name].wanted):
-            wanted = known[name].wanted
-            message = f"{name} is {kind(value)}, expected {words(wanted)}"
-            hint = near(value, _choices(wanted)) if isinstance(value, str) else ""
-            yield Flaw(f"/with/{escape(name)}", message, hint)
+        else:
+            yield from _misfits(value, known[name].wanted, f"/with/{escape(name)}", name)
     for name in known:
         if known[name].required and name not in given:
             yield Flaw("/with", f"option {name!r} is missing", f"{name} is {words(known[name].wanted)}")
+
+
+def settled(run: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as a snap wants them, texts made numbers where it wants those.
+
+    Raises SnapError with everything wrong in them.
+    """
+    known = options_of(run) or {}
+    options = {
+        name: _coerced(value, known[name].wanted) if name in known else value for name, value in given.items()
+    }
+    found = [f"{flaw.message} ({flaw.hint})" if flaw.hint else flaw.message for flaw in flaws(run, options)]
+    if found:
+        raise SnapError("; ".join(found), code="options")
+    return options
+
+
+def _coerced(value: Any, wanted: Any) -> Any:
+    try:
+        return coerce(value, wanted) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _misfits(value: Any, wanted: Any, pointer: str, name: str) -> Iterator[Flaw]:
+    """What is wrong with a value: of a mapping or list, the items that are."""
+    if fits(value, wanted):
+        return
+    item = _item(value, wanted)
+    if item is not None and isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _misfits(each, item, f"{pointer}/{escape(str(key))}", str(key))
+    elif item is not None:
+        for number, each in enumerate(value):
+            yield from _misfits(each, item, f"{pointer}/{number}", f"{name}[{number}]")
+    else:
+        hint = near(value, _choices(wanted)) if isinstance(value, str) else ""
+        yield Flaw(pointer, f"{name} is {kind(value)}, expected {words(wanted)}", hint)
+
+
+def _item(value: Any, wanted: Any) -> Any:
+    """What an annotation wants the items of this mapping or list to be; None: it wants no such thing."""
+    for each in get_args(wanted) if get_origin(wanted) in (Union, types.UnionType) else (wanted,):
+        plain, inner = get_origin(each), get_args(each)
+        if plain in (dict, Mapping) and isinstance(value, Mapping):
+            return inner[1]
+        if plain in (list, tuple, Sequence, Iterable, Collection) and isinstance(value, (list, tuple)):
+            return inner[0]
+    return None
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -93,9 +93,10 @@ def run(
     """
     given = _given(spec, parameters)
     steps = _ready(spec, snaps, given)
-    limit = PREVIEW if preview is True else int(preview)
+    limit = _limit(preview)
     collects = spec.errors and any((step.on_error or spec.on_error) == "collect" for step in steps)
-    view = ErrorView(spec.name, len(steps), folder / spec.errors if collects and not limit else None)
+    file = folder / Path(spec.errors).expanduser() if collects and not limit else None
+    view = ErrorView(spec.name, len(steps), file)
     stages: list[Stage] = []
     watch = Watch(len(steps), clock, teller(progress, spec.name, stages))
     connections = Connections(clients)
@@ -135,6 +136,13 @@ def run(
         error_count=sum(view.counts),
         preview=sample,
     )
+
+
+def _limit(preview: bool | int) -> int:
+    limit = PREVIEW if preview is True else int(preview)
+    if limit < 0:
+        raise SnapError(f"A preview of {limit} documents is none", resolution="Ask for 1 or more.")
+    return limit
 
 
 def _drain(last: Stage, limit: int, view: ErrorView) -> tuple[dict[str, Any], ...]:
@@ -236,10 +244,14 @@ def _own_check(snap: Snap, options: Mapping[str, Any], wrong: Collection[str]) -
     sound = {
         name: value
         for name, value in options.items()
-        if f"/with/{escape(name)}" not in wrong and not _unset(value)
+        if not _unset(value) and not any(_is_in(each, f"/with/{escape(name)}") for each in wrong)
     }
     for name, message in snap.check(sound):
         yield Flaw(f"/with/{escape(name)}" if name else "/with", message)
+
+
+def _is_in(pointer: str, option: str) -> bool:
+    return pointer == option or pointer.startswith(option + "/")
 
 
 def _unset(value: Any) -> bool:

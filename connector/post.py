@@ -6,9 +6,15 @@ one that the server has just closed looks like a call whose fate is unknown.
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -19,7 +25,14 @@ from connector.reply import Reply
 from connector.template import is_loopback
 
 SIZE_LIMIT = 1 << 20
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
 
 
 class Poster:
@@ -40,58 +53,148 @@ class Poster:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._transport = transport or system_transport
-        self._timeout = {"connect": timeout_s, "read": timeout_s, "write": timeout_s, "pool": timeout_s}
+        self._timeout_s = min(timeout_s, total_s)
         self._total_s = total_s
         self._clock = clock
 
     def post(self, request: TokenRequest) -> Reply | NoReply:
         """Make the call. What goes wrong on the way is a value: `NoReply`, with whether it was sent."""
-        wire = httpx.Request(
-            request.method,
-            request.url,
-            headers=[*request.headers, ("User-Agent", "connector"), ("Connection", "close")],
-            content=request.body or None,
-            extensions={"timeout": self._timeout},
-        )
+        patience = _Patience(self._total_s)
         try:
-            with self._sent(wire) as response:
-                body = self._read(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(
-                    status=response.status_code, headers=headers, body=body, received_at=self._clock()
-                )
+            wire = self._wire(request, patience)
+            transport = self._transport(wire.url)
+        except (httpx.InvalidURL, ValueError, OSError) as error:
+            # Not the error's own words: they may quote the header or URL that could not be built.
+            return NoReply(sent=False, words=f"the call cannot be made ({type(error).__name__})")
+        try:
+            with patience, _sent(transport, wire) as response:
+                return self._reply(response)
         except _NOT_SENT as error:
             return NoReply(sent=False, words=_words("the server could not be reached", error))
+        except _TooLate:
+            return NoReply(sent=False, words=patience.words())
         except httpx.HTTPError as error:
-            return NoReply(sent=True, words=_words("the server gave no whole answer", error))
-        except _TooMuch as error:
+            words = patience.words() if patience.over else _words("the server gave no whole answer", error)
+            return NoReply(sent=True, words=words)
+        except _Unreadable as error:
             return NoReply(sent=True, words=str(error))
 
-    @contextmanager
-    def _sent(self, wire: httpx.Request) -> Iterator[httpx.Response]:
-        transport = self._transport(wire.url)
+    def _wire(self, request: TokenRequest, patience: _Patience) -> httpx.Request:
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_s)
+        # Compressed answers are read too, but they need a second look at their size.
+        own = [("User-Agent", "connector"), ("Connection", "close"), ("Accept-Encoding", "identity")]
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers=[*request.headers, *own],
+            content=request.body or None,
+            extensions={"timeout": timeout, "trace": patience.trace},
+        )
+
+    def _reply(self, response: httpx.Response) -> Reply:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if response.is_stream_consumed:  # made by a MockTransport: read and decoded already
+            body = response.content
+        else:
+            body = _decoded(_bounded(response.iter_raw()), headers.get("content-encoding", ""))
+        return Reply(status=response.status_code, headers=headers, body=body, received_at=self._clock())
+
+
+class _Patience:
+    """Bounds a whole call, which httpx does not: its timeouts are for each read, and a server that sends a
+    byte every few seconds outlasts them all. When time is up, the socket is shut down under the reader.
+    """
+
+    def __init__(self, total_s: float) -> None:
+        self._total_s = total_s
+        self._ends = time.monotonic() + total_s
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(total_s, self._end)
+        self._timer.daemon = True
+        self.over = False
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Called by the transport as it proceeds (httpx "trace" extension)."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            with self._lock:
+                self._socket = info["return_value"].get_extra_info("socket")
+        if event.endswith(".send_request_headers.started") and time.monotonic() > self._ends:
+            # Resolving a name is bounded by nobody: what took too long must not be sent late.
+            raise _TooLate
+
+    def words(self) -> str:
+        return f"the answer took longer than {self._total_s:g} s"
+
+    def _end(self) -> None:
+        self.over = True
+        with self._lock, contextlib.suppress(OSError):
+            if self._socket is not None:
+                # Of the plain class: an SSLSocket's own would take its state from under the reader.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def __enter__(self) -> _Patience:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._socket = None
+
+
+@contextmanager
+def _sent(transport: httpx.BaseTransport, wire: httpx.Request) -> Iterator[httpx.Response]:
+    try:
+        response = transport.handle_request(wire)
         try:
-            response = transport.handle_request(wire)
-            try:
-                yield response
-            finally:
-                response.close()
+            yield response
         finally:
-            transport.close()
-
-    def _read(self, response: httpx.Response) -> bytes:
-        ends, body = time.monotonic() + self._total_s, b""
-        for chunk in response.iter_bytes():  # decompressed, so that a small bomb counts as what it becomes
-            body += chunk
-            if len(body) > SIZE_LIMIT:
-                raise _TooMuch(f"the answer is larger than {SIZE_LIMIT} bytes")
-            if time.monotonic() > ends:
-                raise _TooMuch(f"the answer took longer than {self._total_s:g} s")
-        return body
+            response.close()
+    finally:
+        transport.close()
 
 
-class _TooMuch(Exception):
+class _TooLate(Exception):
     pass
+
+
+class _Unreadable(Exception):
+    pass
+
+
+def _too_large() -> _Unreadable:
+    return _Unreadable(f"the answer is larger than {SIZE_LIMIT} bytes")
+
+
+def _bounded(chunks: Iterator[bytes]) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > SIZE_LIMIT:
+            raise _too_large()
+    return bytes(body)
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """Undo one layer of gzip or deflate, no further than the size limit: a bomb counts as what it becomes."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate") or not body:
+        return body
+    inflater = zlib.decompressobj(wbits=47)  # a gzip or zlib header, as it comes
+    try:
+        plain = inflater.decompress(body, SIZE_LIMIT + 1)
+    except zlib.error:
+        raise _Unreadable("the answer's compression is damaged") from None
+    if len(plain) > SIZE_LIMIT:
+        raise _too_large()
+    if not inflater.eof:
+        raise _Unreadable("the answer ended early")
+    return plain
 
 
 def _words(what: str, error: Exception) -> str:

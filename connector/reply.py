@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, quote_plus
 
 from connector.account import Account
 from connector.endpoint import ResponseSpec
@@ -25,6 +25,7 @@ from connector.token import Token
 
 TEN_YEARS_S = 10 * 365.25 * 86_400
 _TOKEN_TEXT = re.compile(r"[\x21-\x7e]+")
+_TYPE_TEXT = re.compile(r"[\x21-\x7e]{1,40}")
 _LONG_RUN = re.compile(r"[^\s'\"<>=:,;()]{28,}")
 _CHALLENGE_ERROR = re.compile(r'\berror\s*=\s*"?([A-Za-z0-9_.-]{1,64})')
 
@@ -77,8 +78,9 @@ def read_reply(
 ) -> Token | Refusal:
     """Read a reply of the token endpoint (RFC 6749 section 5). Never raises for what a server sent."""
     spec = account.endpoint.response
-    hidden = tuple(secrets)
     data = parse(reply.body, reply.headers.get("content-type", ""), spec.format)
+    issued = (first(data, spec.access_token), first(data, spec.refresh_token))
+    hidden = (*secrets, *(Secret(text) for text in issued if isinstance(text, str)))
     if 300 <= reply.status < 400:
         # Following would carry the secret and the refresh token to wherever it points.
         return Refusal(
@@ -121,10 +123,12 @@ def read_adopted(account: Account, data: Mapping[str, Any], *, now: float) -> To
         seconds = _number(data["expires_in"])
         if seconds is None:
             raise _bad_adopted("expires_in must be a number of seconds")
-        expires_at = now + min(max(seconds, 0.0), TEN_YEARS_S)
+        expires_at = now + max(seconds, 0.0)
+    if expires_at is not None:
+        expires_at = min(expires_at, now + TEN_YEARS_S)
     return Token(
         access_token=Secret(access or ""),
-        token_type=str(data.get("token_type") or "Bearer"),
+        token_type=_type(data.get("token_type")),
         obtained_at=now,
         # Without an access token there is nothing to hand out: expired from the start.
         expires_at=expires_at if access else now,
@@ -168,7 +172,7 @@ def _token(
     captured = dict(previous.captured) if previous else {}
     return Token(
         access_token=Secret(access),
-        token_type=kind if isinstance(kind, str) and kind else "Bearer",
+        token_type=_type(kind),
         obtained_at=now,
         expires_at=_expiry(data, spec, now),
         refresh_token=new_refresh,
@@ -182,18 +186,21 @@ def _unusable_type(kind: Any) -> bool:
     return isinstance(kind, str) and kind.strip().lower() in {"dpop", "mac", "pop"}
 
 
+def _type(kind: Any) -> str:
+    return kind if isinstance(kind, str) and _TYPE_TEXT.fullmatch(kind) else "Bearer"
+
+
 def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:
     absolute = _moment(first(data, spec.expires_at))
     seconds = _number(first(data, spec.expires_in))
+    # No server issues a token that is already dead: 0, -1 and a moment in the past (by a clock that differs
+    # from ours) mean that it does not say. Then the endpoint may; else a 401 will.
     if seconds is not None and spec.expires_in_unit == "ms":
         seconds /= 1000
     if seconds is not None and seconds > 0:
         return now + min(seconds, TEN_YEARS_S)
     if absolute is not None and absolute > now:
         return min(absolute, now + TEN_YEARS_S)
-    if seconds is not None or absolute is not None:
-        # No server issues a token that is already dead: 0 and -1 mean "it does not say"; a 401 will.
-        return None
     return now + spec.lifetime_s if spec.lifetime_s else None
 
 
@@ -232,9 +239,9 @@ def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
 
 def _captured(data: Mapping[str, Any], spec: ResponseSpec) -> dict[str, str]:
     found = {name: pointed(data, pointer) for name, pointer in spec.capture.items()}
-    return {
-        name: str(v) for name, v in found.items() if isinstance(v, (str, int)) and not isinstance(v, bool)
-    }
+    texts = {n: str(v) for n, v in found.items() if isinstance(v, (str, int)) and not isinstance(v, bool)}
+    # They land in URLs and headers, so what could end a line there is not taken.
+    return {name: text for name, text in texts.items() if text.isprintable()}
 
 
 def _error_inside(data: Any, spec: ResponseSpec) -> bool:
@@ -268,7 +275,7 @@ def _refusal(
         kind = "scope"
     elif error in _LATER_ERRORS and status != 401:
         # A 401 is a no, whatever it calls itself: ServiceNow says server_error for every dead login.
-        kind = "later"
+        kind, spent = "later", error == "server_error"
     elif status in (400, 401):
         kind = "login"
     else:
@@ -298,12 +305,17 @@ def _said(reply: Reply, data: Any, spec: ResponseSpec) -> tuple[str, str]:
 
 def cleaned(text: str, secrets: Iterable[Secret] = ()) -> str:
     """A server's words, safe to show: no secret we sent, no long run that may be one, one short line."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret.reveal(), "***")
+    shown = {form for secret in secrets if secret for form in _forms(secret.reveal())}
+    for form in sorted(shown, key=len, reverse=True):  # the longer first: one may be part of another
+        text = text.replace(form, "***")
     text = _LONG_RUN.sub("***", text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
     return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    """A secret as it is, and as a server repeats it that quotes what it was sent."""
+    return text, quote_plus(text), quote(text, safe=""), json.dumps(text)[1:-1]
 
 
 def parse(body: bytes, content_type: str, format: str = "auto") -> Any:

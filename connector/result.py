@@ -62,7 +62,7 @@ class ErrorRecord:
         if isinstance(error, SnapError):
             message, reason, resolution = error.message, error.reason, error.resolution
         elif isinstance(error, httpx.HTTPError):
-            message, reason, resolution = _of_httpx(error), type(error).__name__, ""
+            message, reason, resolution = _of_httpx(error), _why(error), ""
         else:
             message, reason, resolution = str(error) or type(error).__name__, type(error).__name__, ""
         # An empty document is the one the first step gets: nothing was lost with it.
@@ -73,6 +73,12 @@ class ErrorRecord:
             reason=reason[:_LONGEST],
             resolution=resolution[:_LONGEST],
         )
+
+
+def _why(error: httpx.HTTPError) -> str:
+    """The kind of error; with the system's own words only where they cannot quote a header or a URL."""
+    said = str(error) if isinstance(error, (httpx.NetworkError, httpx.TimeoutException)) else ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _of_httpx(error: httpx.HTTPError) -> str:

@@ -6,21 +6,25 @@ else is a flight: one thread that runs `flow.renew` to its end, whoever stops wa
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import random
 import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from connector.account import Account
+from connector.counts import Counts as Counts
 from connector.drive import World, run
 from connector.errors import ConnectorError, NotAuthorizedError, RenewalError
 from connector.flight import Flight, landed
-from connector.flow import Wish, renew
+from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
 from connector.record import Record
+from connector.suspicion import Suspicion
 from connector.token import Token, Window
 
 log = logging.getLogger("connector")
@@ -35,33 +39,17 @@ class _Held:
     expired_at: float
 
 
-@dataclass(slots=True)
-class Counts:
-    """What happened to an account in this process.
-
-    Attributes:
-        token_calls: calls to the token endpoint.
-        renewals: those that replaced a token; the first token of a login is not one.
-        failed_renewals: renewals that brought no token.
-        rejections: 401s (or what the endpoint declares) for a token of ours.
-        requests: requests sent with a token, replays included.
-        replays: requests sent again after a renewal, or after waiting.
-        failed_requests: requests that ended with a 4xx, a 5xx or no answer, after all replays.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Landing:
+    """What a flight brought, and what it was asked for: an error is a value here, so that no traceback
+    (its frames hold secrets) travels from the flight's thread to those who wait.
     """
 
-    token_calls: int = 0
-    renewals: int = 0
-    failed_renewals: int = 0
-    rejections: int = 0
-    requests: int = 0
-    replays: int = 0
-    failed_requests: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def add(self, name: str, by: int = 1) -> None:
-        """Count one more."""
-        with self.lock:
-            setattr(self, name, getattr(self, name) + by)
+    record: Record | None = None
+    error: ConnectorError | None = None
+    rejected: str = ""
+    early: bool = False
+    epoch: int = 0
 
 
 class TokenSource:
@@ -93,11 +81,14 @@ class TokenSource:
         self._held: _Held | None = None
         self._record: Record | None = None
         self._rejected = ""
-        self._unproven = ""
-        self._rejections_in_a_row = 0
-        self._quiet_until = 0.0
+        self._suspicion = Suspicion()
+        self._later_until = 0.0  # no early renewal before this moment
+        self._quiet_until = 0.0  # no renewal at all: `_error` is the answer
         self._error: ConnectorError | None = None
-        self._flight: Flight[Record] = Flight(f"connector-renew-{account.name}")
+        self._errors_in_a_row = 0
+        self._epoch = 0
+        self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
+        self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
         _sources.add(self)
 
     def token(self, *, fresh: bool = False) -> Token:
@@ -138,147 +129,189 @@ class TokenSource:
     def reject(self, token: Token) -> bool:
         """The API refused `token`. Return whether asking for another one makes sense.
 
-        A token that was itself fetched because of a refusal and is refused without ever having worked
-        is not the cure: the next renewal for that reason waits, twice as long each time.
+        Not when a renewal for that reason has just been no cure (see `Suspicion`), nor when nothing is
+        renewed by itself.
         """
         self.counts.add("rejections")
-        held = self._held
-        if held is not None and held.token.fingerprint != token.fingerprint:
-            return True  # already replaced by somebody else
-        if not self.account.auto_refresh:
-            return False
-        now = self._clock()
-        if self._unproven == token.fingerprint:
-            self._rejections_in_a_row += 1
-            since = now - token.obtained_at
-            if since < min(300.0, 2.0**self._rejections_in_a_row):
+        with self._lock:
+            current = self._record.token if self._record is not None else None
+            if current is not None and current.fingerprint != token.fingerprint:
+                return True  # already replaced by somebody else
+            if not self.account.auto_refresh:
                 return False
-        self._rejected = token.fingerprint
-        self._held = None
-        return True
+            if self._rejected == token.fingerprint:
+                return True  # that renewal is on its way
+            if not self._suspicion.allows(token, self._clock()):
+                return False
+            self._rejected = token.fingerprint
+            self._held = None
+            return True
 
     def accept(self, token: Token) -> None:
         """The API took `token`: it is proven."""
-        if self._unproven and self._unproven == token.fingerprint:
-            self._unproven, self._rejections_in_a_row = "", 0
+        self._suspicion.accept(token)
 
     def renew_now(self) -> Token:
         """Renew whatever the state of the token; what `connector refresh` does."""
         record = self._world.load()
         rejected = record.token.fingerprint if record.token else ""
         account = replace(self.account, auto_refresh=True)
-        token = self._flight.join(lambda: self._fly(rejected=rejected, account=account)).result().token
-        assert token is not None
-        return token
+        while True:
+            landing = self._flight.join(lambda: self._fly(rejected=rejected, account=account)).result()
+            if landing.record is not None and landing.record.token is not None:
+                if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
+                    return landing.record.token
+            elif landing.rejected == rejected and not landing.early and landing.error is not None:
+                raise _copy(landing.error)
+            # That was somebody else's flight, under way before we asked.
 
     def settle(self, timeout_s: float = 30.0) -> None:
         """Wait for a renewal under way, so that what it brings is saved before things are closed."""
         running = self._flight.running
         if running is not None:
             wait([running], timeout_s)
+        record = self._record
+        if record is not None and record.unsaved:
+            with contextlib.suppress(ConnectorError):
+                self._record = run(save_late(record), self._world)
 
     def forget(self) -> None:
         """Forget what memory holds; the store is asked next time."""
-        self._held, self._record, self._rejected, self._quiet_until, self._error = None, None, "", 0.0, None
+        with self._lock:
+            self._epoch += 1  # what a flight under way brings is of the old login
+            self._held, self._record, self._rejected, self._error = None, None, "", None
+            self._later_until = self._quiet_until = 0.0
 
-    def _look(self, fresh: bool) -> Token | Future[Record]:
+    def _look(self, fresh: bool) -> Token | Future[_Landing]:
         """The token at hand, or the flight to wait for."""
         held, now = self._held, self._clock()
         if held is not None:
             if now < held.stale_at:
                 return held.token
             if now < held.expired_at:
-                if now < self._quiet_until or not self.account.auto_refresh:
+                if now < self._later_until or not self.account.auto_refresh:
                     return held.token
                 future = self._begin(early=True)
                 return future if fresh else held.token
-        if now < self._quiet_until and self._error is not None:
-            raise self._again(self._error, now)
+        error = self._error
+        if now < self._quiet_until and error is not None:
+            raise self._again(error, now)
         return self._begin(early=False)
 
     def _stale(self, token: Token) -> bool:
         return self._clock() >= self._window.stale_at(token)
 
-    def _landed(self, future: Future[Record], fresh: bool) -> Token | None:
+    def _landed(self, future: Future[_Landing], fresh: bool) -> Token | None:
         """What a flight brought: a token, None to look again, or its error raised."""
-        error = future.exception()
-        if error is None:
-            token = future.result().token
+        landing = future.result()
+        if landing.epoch != self._epoch:
+            return None
+        if landing.record is not None:
+            token = landing.record.token
             assert token is not None
             # A flight that began before the API refused this very token is no answer.
             return None if token.fingerprint == self._rejected else token
+        assert landing.error is not None
         held = self._held
-        if fresh and held is not None and self._clock() < held.expired_at:
+        if held is not None and self._clock() < held.expired_at and (fresh or landing.early):
             return held.token
+        if landing.early or landing.rejected != self._rejected:
+            return None  # it was asked for less than is needed now
         # A copy for each waiter: one exception raised in many threads would share a traceback.
-        raise (_copy(error) if isinstance(error, ConnectorError) else error)
+        raise _copy(landing.error)
 
-    def _begin(self, *, early: bool) -> Future[Record]:
+    def _begin(self, *, early: bool) -> Future[_Landing]:
         rejected = self._rejected
         return self._flight.join(lambda: self._fly(rejected=rejected, early=early))
 
-    def _fly(self, *, rejected: str, early: bool = False, account: Account | None = None) -> Record:
+    def _fly(self, *, rejected: str, early: bool = False, account: Account | None = None) -> _Landing:
         """One renewal, in the flight's thread."""
+        with self._lock:
+            before, epoch = self._record, self._epoch
         wish = Wish(
             account=account or self.account,
             grant=self._grant,
             window=self._window,
             holder=self._world.holder,
-            have=self._record,
+            have=before,
             rejected=rejected,
             early=early,
+            jitter=random.random(),  # noqa: S311  # spreads waiters, guards nothing
         )
-        before, calls = self._record, self.counts.token_calls
+        calls = self.counts.token_calls
+        landing = _Landing(rejected=rejected, early=early, epoch=epoch)
         try:
-            record = run(renew(wish), self._world)
+            landing = replace(landing, record=run(renew(wish), self._world))
         except ConnectorError as error:
-            self._failed(error, early)
-            raise
-        if self.counts.token_calls > calls and record.renewals:
-            self.counts.add("renewals")
-        self._take(record, before)
-        return record
+            landing = replace(landing, error=_copy(error))
+        except Exception as error:
+            # Ours to mend; whoever waits still gets an error of the promised kind, without its frames.
+            landing = replace(landing, error=_broken(self.account, error))
+        with self._lock:
+            if landing.epoch == self._epoch:
+                self._take(landing, before)
+        if landing.error is not None:
+            self._tell_failure(landing.error, early)
+        elif landing.record is not None:
+            if self.counts.token_calls > calls and landing.record.renewals:
+                self.counts.add("renewals")
+            self._tell(landing.record, _same(before, landing.record))
+        return landing
 
-    def _take(self, record: Record, before: Record | None) -> None:
-        """Put a record into memory."""
+    def _take(self, landing: _Landing, before: Record | None) -> None:
+        """Put what a flight brought into memory. Under the lock."""
+        now, record = self._clock(), landing.record
+        if record is None:
+            self._take_failure(landing, now)
+            return
         token = record.token
         assert token is not None
-        same = (
-            before is not None and before.token is not None and before.token.fingerprint == token.fingerprint
-        )
-        if self._rejected and token.fingerprint != self._rejected:
-            self._unproven, self._rejected = token.fingerprint, ""
-        now = self._clock()
-        # A server that answered an early renewal with the same token is not asked again at once.
-        self._quiet_until = now + max(0.5, (self._window.expired_at(token) - now) / 2) if same else 0.0
-        self._error = None
+        self._error, self._errors_in_a_row, self._quiet_until = None, 0, 0.0
         self._record = record
+        if token.fingerprint == self._rejected and landing.rejected != self._rejected:
+            return  # refused by the API while this flight was under way
+        if self._rejected:
+            self._rejected = ""
+            self._suspicion.watch(token)
+        # A server that answered an early renewal with the same token is not asked again at once.
+        left = self._window.expired_at(token) - now
+        self._later_until = now + max(0.5, left / 2) if _same(before, record) else 0.0
         self._held = _Held(
             token=token,
             stale_at=self._window.stale_at(token),
             expired_at=self._window.expired_at(token),
         )
-        level = logging.WARNING if record.unsaved else logging.INFO
+
+    def _take_failure(self, landing: _Landing, now: float) -> None:
+        error = landing.error
+        pause = getattr(error, "retry_after", None)
+        if pause is None:
+            # The store is looked at again soon, since a person may bring a login at any moment. What only
+            # another manifest cures is written down nowhere, and must not become a storm of token calls.
+            soon = isinstance(error, NotAuthorizedError) and error.code == "needs_authorization"
+            pause = 1.0 if soon else 5.0 * 2.0 ** min(self._errors_in_a_row, 6)
+        pause = min(pause, 300.0)
+        self._later_until = now + max(1.0, pause)
+        if landing.early or landing.rejected != self._rejected:
+            return  # more may be asked for at any moment, and may be answered otherwise
+        self._errors_in_a_row += 1
+        self._error = error
+        self._quiet_until = now + pause
+
+    def _tell(self, record: Record, same: bool) -> None:
+        token = record.token
+        assert token is not None
         log.log(
-            level,
+            logging.WARNING if record.unsaved else logging.INFO,
             "token.%s account=%s token=%s expires_in=%s",
             "unsaved" if record.unsaved else ("same" if same else "ready"),
             self.account.name,
             token.fingerprint,
-            "unknown" if token.expires_at is None else f"{token.expires_at - now:.0f}s",
+            "unknown" if token.expires_at is None else f"{token.expires_at - self._clock():.0f}s",
         )
 
-    def _failed(self, error: ConnectorError, early: bool) -> None:
+    def _tell_failure(self, error: ConnectorError, early: bool) -> None:
         self.counts.add("failed_renewals")
-        self._error = error
-        pause = getattr(error, "retry_after", None)
-        if pause is None:
-            # A person may bring a login at any moment, so the store is looked at again soon; a client
-            # that is refused is not written down there and must not become a storm.
-            pause = (
-                1.0 if isinstance(error, NotAuthorizedError) and error.code == "needs_authorization" else 5.0
-            )
-        self._quiet_until = self._clock() + min(pause, 300.0)
         log.log(
             logging.WARNING if early else logging.ERROR,
             "token.failed account=%s code=%s: %s",
@@ -305,7 +338,24 @@ class TokenSource:
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""
         self._flight.reset()
+        self._lock = threading.Lock()
         self.counts.lock = threading.Lock()
+
+
+def _same(before: Record | None, record: Record) -> bool:
+    old = before.token if before is not None else None
+    return old is not None and record.token is not None and old.fingerprint == record.token.fingerprint
+
+
+def _broken(account: Account, error: Exception) -> RenewalError:
+    return RenewalError(
+        f"the renewal for account {account.name!r} broke off",
+        account=account.name,
+        code="internal",
+        reason=f"an unexpected {type(error).__name__}",
+        resolution="please report it",
+        retry_after=5.0,
+    )
 
 
 def _copy(error: ConnectorError) -> ConnectorError:

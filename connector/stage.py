@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import httpx
 from connector.bridge import Bridge, Connections
 from connector.errors import SnapError
 from connector.errorview import ErrorView
+from connector.options import settled
 from connector.result import Listener, Progress, StepResult
 from connector.snap import Document, Snap, StepSpec
 
@@ -147,7 +150,8 @@ class Stage:
             self._watch.switch(before)
 
     def _begin(self) -> Any:
-        documents: Iterator[Document] = iter([{}]) if self._before is None else self._before
+        # Without a `close` of its own: `yield from documents` would close the steps above out of turn.
+        documents: Iterator[Document] = iter([{}]) if self._before is None else chain(self._before)
         return _documents(self._snap, self.step.with_, documents, self._context)
 
     def result(self) -> StepResult:
@@ -183,8 +187,10 @@ def _documents(
     """A generator over what the snap makes of its documents."""
     run = snap.run
     if snap.factory:
-        run = run(context.folder, **options)
-        options = {}
+        made = run(context.folder, **options)
+        # What a factory binds are options like any others, and checked like them.
+        partial = isinstance(made, functools.partial) and not made.args
+        run, options = (made.func, settled(made.func, made.keywords)) if partial else (made, {})
     bare = run.func if isinstance(run, functools.partial) else run
     if inspect.isclass(bare):
         return _each(run, options, documents, context)
@@ -215,7 +221,7 @@ def _each(
     run: Callable[..., Any], options: Mapping[str, Any], documents: Iterator[Document], context: StepContext
 ) -> Iterator[Document]:
     snap = run(**options)
-    try:
+    with _cleaned(snap, context):
         if hasattr(snap, "configure"):
             snap.configure(context)
         for document in documents:
@@ -230,6 +236,22 @@ def _each(
             else:
                 continue
             context.fail(document, failure)
-    finally:
-        if hasattr(snap, "cleanup"):
-            snap.cleanup(context)
+
+
+@contextmanager
+def _cleaned(snap: Any, context: StepContext) -> Iterator[None]:
+    """Clean up in any case. What ended the work matters more than what goes wrong while cleaning up."""
+    cleanup = getattr(snap, "cleanup", None)
+    try:
+        yield
+    except GeneratorExit:
+        if cleanup is not None:
+            cleanup(context)
+        raise
+    except BaseException:
+        if cleanup is not None:
+            with suppress(Exception):
+                cleanup(context)
+        raise
+    if cleanup is not None:
+        cleanup(context)

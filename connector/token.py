@@ -100,7 +100,7 @@ class Window:
         """The moment from which `token` is no longer handed out; infinity when its end is unknown."""
         if token.expires_at is None:
             return math.inf
-        margin = self.margin_s
+        margin = None if self.margin_s is None else min(self.margin_s, (token.lifetime_s or 0.0) / 2)
         if margin is None:
             margin = 0.0 if self.early_s == 0 else min(5.0, (token.lifetime_s or 0.0) / 20)
         return token.expires_at - margin
@@ -110,7 +110,9 @@ class Window:
         if token.expires_at is None:
             return math.inf
         lifetime = token.lifetime_s or 0.0
-        early = min(1200.0, lifetime / 5) if self.early_s is None else min(self.early_s, lifetime / 2)
+        early = min(1200.0, lifetime / 5) if self.early_s is None else self.early_s
         if early >= 60:
             early *= 1 + 0.25 * self.jitter
+        # A token that is stale from birth would be renewed without end.
+        early = min(early, lifetime / 2)
         return min(self.expired_at(token), token.expires_at - early)

@@ -210,8 +210,11 @@ class _Rules:
         return response
 
 
-def _bare(error: Exception) -> Exception:
-    """An error of the wire without the frames it passed: their variables hold the Authorization header."""
+def _bare(error: BaseException) -> BaseException:
+    """An error of the wire without the frames it passed: their variables hold the Authorization header.
+
+    A cancellation too: it becomes the cause of the TimeoutError that a crash reporter is shown.
+    """
     error.__traceback__ = None
     error.__cause__ = None
     error.__context__ = None
@@ -266,9 +269,11 @@ class Transport(httpx.BaseTransport):
     def _send(self, request: httpx.Request) -> httpx.Response:
         try:
             return self._inner.handle_request(request)
-        except httpx.TransportError as error:
-            self._source.counts.add("failed_requests")
+        except BaseException as error:
+            if isinstance(error, httpx.TransportError):
+                self._source.counts.add("failed_requests")
             bare = _bare(error)
+        del request  # this frame is shown too, and the URL may hold the token
         raise bare
 
     def close(self) -> None:
@@ -330,9 +335,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def _send(self, request: httpx.Request) -> httpx.Response:
         try:
             return await self._inner.handle_async_request(request)
-        except httpx.TransportError as error:
-            self._source.counts.add("failed_requests")
+        except BaseException as error:
+            if isinstance(error, httpx.TransportError):
+                self._source.counts.add("failed_requests")
             bare = _bare(error)
+        del request  # this frame is shown too, and the URL may hold the token
         raise bare
 
     async def aclose(self) -> None:

@@ -99,23 +99,24 @@ def send(
 ) -> httpx.Response:
     """Send a request; return a reply of success.
 
-    A GET that failed on the way, or met a 5xx, is sent again up to three times, with `sleep` in between.
+    A GET that failed on the way, or met a 5xx, is sent again up to three times, with `sleep` in between;
+    another method only where the request provably never left (RFC 9110 section 9.2.2).
     Raises SnapError; errors of the account (ConnectorError) pass as they are.
     """
-    waits = list(WAITS_S) if method == "GET" and sleep is not None else []
+    waits = list(WAITS_S) if sleep is not None else []
     while True:
         try:
             response = client.request(method, url, headers=headers, json=body)
         except ConnectorError:
             raise
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure, transient = _broken(method, url, error), _is_transient(error)
+            failure, transient = _broken(method, url, error), _is_transient(method, error)
         except (TypeError, ValueError) as error:
             failure, transient = _unsendable(method, url, error), False
         else:
             if response.is_success:
                 return response
-            failure, transient = _refused(response), response.status_code >= 500
+            failure, transient = _refused(response), method == "GET" and response.status_code >= 500
         if not transient or not waits or sleep is None:
             raise failure
         sleep(waits.pop(0))
@@ -143,20 +144,26 @@ def where(request: httpx.Request) -> str:
     return f"{request.method} {request.url.path}"
 
 
-def _is_transient(error: Exception) -> bool:
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def _is_transient(method: str, error: Exception) -> bool:
     permanent = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-    return isinstance(error, httpx.TransportError) and not isinstance(error, permanent)
+    passing = httpx.TransportError if method == "GET" else _NEVER_SENT
+    return isinstance(error, passing) and not isinstance(error, permanent)
 
 
 def _broken(method: str, url: httpx.URL, error: Exception) -> SnapError:
     resolution = "Try again later."
     if isinstance(error, httpx.UnsupportedProtocol):
         resolution = "Name an account that has a base URL, or write the whole URL in `path`."
-    elif method != "GET":
+    elif method != "GET" and not isinstance(error, _NEVER_SENT):
         resolution = "Look whether the server acted on it before sending it again."
-    return SnapError(
-        f"{method} {url.path} failed", code="http", reason=type(error).__name__, resolution=resolution
-    )
+    reason = type(error).__name__
+    if isinstance(error, (httpx.NetworkError, httpx.TimeoutException)) and str(error):
+        # The system's own words. Those of a protocol error may quote a header, so they are left out.
+        reason += f": {excerpt(str(error))}"
+    return SnapError(f"{method} {url.path} failed", code="http", reason=reason, resolution=resolution)
 
 
 def _unsendable(method: str, url: httpx.URL, error: Exception) -> SnapError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from connector.account import Account
+from connector.errors import NotAuthorizedError
 from connector.hookspecs import hookimpl
 from connector.service import Service
 
@@ -29,11 +30,23 @@ class SandboxService:
         persona = account.endpoint.name.rpartition(".")[2]
         scopes = account.scope_text(refreshable=True).split()
         lifetime = account.settings.get("lifetime")
-        return self.sandbox.authorize(
-            persona,
-            client_id=account.client_id,
-            scopes=scopes,
-            lifetime_s=float(lifetime) if lifetime else None,
+        try:
+            return self.sandbox.authorize(
+                persona,
+                client_id=account.client_id,
+                scopes=scopes,
+                lifetime_s=float(lifetime) if lifetime else None,
+            )
+        except KeyError:
+            what = f"the sandbox has no client {account.client_id!r} for {account.endpoint.name}"
+        except Exception as refusal:  # its kind is the sandbox's own, and loading that is not free
+            told = getattr(refusal, "description", "") or type(refusal).__name__
+            what = f"the sandbox refuses the account {account.name!r}: {told}"
+        raise NotAuthorizedError(
+            what,
+            account=account.name,
+            code="incomplete_account",
+            resolution="`connector sandbox` shows accounts that work on its front page",
         )
 
     def __enter__(self) -> SandboxService:

@@ -50,9 +50,10 @@ def read(
                 if what == "json":
                     yield from _read_json(stream, file)
                 elif what == "jsonl":
-                    yield from _read_jsonl(_sound(stream, file, context), file, context)
+                    yield from _read_jsonl(stream, file, context)
                 else:
-                    table = csv.reader(_sound(stream, file, context), delimiter=delimiter or _delimiter(path))
+                    # Strict: a quote that never ends is an error, not the rest of the file as one field.
+                    table = csv.reader(stream, delimiter=delimiter or _delimiter(path), strict=True)
                     yield from _read_csv(table, file, context, header=header, columns=columns)
         except (OSError, EOFError, zlib.error, UnicodeError, LookupError) as error:
             raise _trouble("read", file, error) from error
@@ -66,29 +67,35 @@ def _opened(file: Path, encoding: str) -> Iterator[IO[str]]:
         raw: Any = stack.enter_context(file.open("rb"))
         if file.suffix == ".gz":
             raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
-        # Bytes that are not text become lone surrogates: `_sound` reports their line and reading goes on.
+        # Bytes that are not text become lone surrogates: their line is reported and reading goes on.
         yield io.TextIOWrapper(raw, encoding=codec, errors="surrogateescape", newline="")
 
 
-def _sound(stream: IO[str], file: Path, context: Context) -> Iterator[str]:
-    """The lines of a text; one with bytes that are no text goes to the error view."""
+_NO_TEXT = "its bytes are not text in the file's encoding"
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> None:
+    # NaN and Infinity are Python's own invention (RFC 8259 section 6).
+    raise ValueError(f"{name} is no JSON")
+
+
+def _read_jsonl(stream: IO[str], file: Path, context: Context) -> Iterator[Document]:
     for number, line in enumerate(stream, 1):
-        try:
-            line.encode("utf-8")
-        except UnicodeEncodeError:
-            _bad(context, file, number, ascii(line), "its bytes are not text in the file's encoding")
-            # An empty line keeps the count of lines; both readers pass over it.
-            yield "\n"
-        else:
-            yield line
-
-
-def _read_jsonl(lines: Iterator[str], file: Path, context: Context) -> Iterator[Document]:
-    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        if not _is_text(line):
+            _bad(context, file, number, ascii(line), _NO_TEXT)
+            continue
         try:
-            document = json.loads(line)
+            document = json.loads(line, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             _bad(context, file, number, line, str(error))
             continue
@@ -100,7 +107,7 @@ def _read_jsonl(lines: Iterator[str], file: Path, context: Context) -> Iterator[
 
 def _read_json(stream: IO[str], file: Path) -> Iterator[Document]:
     try:
-        content = json.load(stream)
+        content = json.load(stream, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise SnapError(f"{file} is not JSON", code="bad_file", reason=str(error)) from None
     found = content if isinstance(content, list) else [content]
@@ -123,6 +130,9 @@ def _read_csv(
             _bad(context, file, table.line_num, "", str(error))
             continue
         if not row:
+            continue
+        if not all(map(_is_text, row)):
+            _bad(context, file, table.line_num, ascii(",".join(row)), _NO_TEXT)
             continue
         if names is None:
             names = row if header else [f"column{i}" for i in range(1, len(row) + 1)]
@@ -172,9 +182,15 @@ def write(
         return
     file = _located(path, context)
     what = _format(path, format)
-    text = texts(what, delimiter or _delimiter(path), header=header, columns=columns)
+    comma = delimiter or _delimiter(path)
+    there = _header_of(file, encoding, comma, columns) if append and what == "csv" and header else None
+    text = texts(what, comma, header=header, columns=columns, there=there)
     with _target(file, append=append) as (stream, begun):
         encoder = codecs.getincrementalencoder(encoding)()
+        if begun:
+            # A byte order mark belongs at the beginning of a file only.
+            encoder.setstate(0)
+            stream.write(_missing_end(file, encoder.encode("\n")))
         stream.write(encoder.encode(text.before(begun)))
         for document in documents:
             try:
@@ -188,6 +204,34 @@ def write(
                 continue
             context.fail(document, failure)
         stream.write(encoder.encode(text.after(), final=True))
+
+
+def _header_of(file: Path, encoding: str, comma: str, columns: list[str] | None) -> list[str] | None:
+    """The columns of the file that is appended to; None: it has none yet."""
+    try:
+        with _opened(file.resolve(), encoding) as stream:
+            names = next(csv.reader(stream, delimiter=comma, strict=True), None)
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, zlib.error, UnicodeError, csv.Error) as error:
+        raise _trouble("read", file, error) from error
+    if names and columns and names != columns:
+        raise SnapError(
+            f"{file} has other columns already",
+            code="bad_file",
+            reason=f"its header: {', '.join(names)}"[:_SHOWN],
+            resolution="Leave `columns` out, or write another file.",
+        )
+    return names or None
+
+
+def _missing_end(file: Path, end: bytes) -> bytes:
+    """The line end that a run which was cut off did not write any more; empty: it is there."""
+    if file.suffix == ".gz" or not file.is_file():
+        return b""
+    with file.open("rb") as stream:
+        stream.seek(-min(len(end), file.stat().st_size), os.SEEK_END)
+        return b"" if stream.read() == end else end
 
 
 @contextmanager
@@ -264,9 +308,13 @@ def _check(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("delimiter", "columns", "header"):
         if name in options and format not in ("csv", "auto"):
             yield name, f"is for csv, this file is {format}"
+    columns = options.get("columns") or []
+    if len(set(columns)) < len(columns):
+        yield "columns", "names a column twice"
     try:
-        codecs.lookup(options.get("encoding", "utf-8"))
-    except LookupError:
+        "".encode(options.get("encoding", "utf-8"))
+    except (LookupError, ValueError):
+        # Also for one that is there but makes no text of bytes, such as hex.
         yield "encoding", f"there is no encoding {options['encoding']!r}"
 
 

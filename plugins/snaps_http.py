@@ -22,6 +22,7 @@ from connector.snap import Context, Document, Snap
 
 log = logging.getLogger("connector.snaps")
 
+Params = dict[str, str | int | float | bool | list[Any] | None]
 LISTS = ("result", "results", "items", "data", "value", "records")
 
 
@@ -31,7 +32,7 @@ def read(
     *,
     path: str,
     method: Literal["GET", "POST"] = "GET",
-    params: dict[str, Any] | None = None,
+    params: Params | None = None,
     headers: dict[str, str] | None = None,
     body: Any = None,
     records: str = "",
@@ -134,6 +135,9 @@ def _note_host(ask: Ask | None, here: httpx.URL) -> None:
 
 def _query(params: Mapping[str, Any] | None, document: Document) -> dict[str, Any]:
     filled = fill_value(dict(params or {}), document)
+    for name, value in filled.items():
+        if isinstance(value, dict):
+            raise SnapError(f"The parameter {name!r} is a mapping, which no query can hold")
     return {name: value for name, value in filled.items() if value is not None}
 
 
@@ -189,22 +193,26 @@ def write(
     *,
     path: str,
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST",
-    params: dict[str, Any] | None = None,
+    params: Params | None = None,
     headers: dict[str, str] | None = None,
     body: str = "",
     concurrency: int = 4,
+    requests_per_second: float | None = None,
     output: Literal["result", "response", "document"] = "result",
+    _sleep: Callable[[float], None] = time.sleep,
+    _clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Document]:
     """``http.write``: one request per document, `concurrency` at a time, results in the documents' order.
 
     The body is the document as JSON, or what the JMESPath expression `body` makes of it; DELETE has none
-    unless `body` is given. A request is never sent twice.
+    unless `body` is given. A request that may have reached the server is never sent twice.
     """
     if context.preview:
         yield from documents
         return
     client = context.client
     shape = compiled(body) if body else None
+    pace = Pace(requests_per_second, _sleep, _clock)
 
     def one(document: Document) -> Document:
         url = httpx.URL(fill_path(path, document)).copy_merge_params(_query(params, document))
@@ -212,7 +220,9 @@ def write(
             content = shape.search(document) if shape else None if method == "DELETE" else document
         except JMESPathError as error:
             raise SnapError("The expression `body` failed", reason=str(error)) from None
-        response = send(client, method, url, headers=headers, body=content)
+        if shape and content is None:
+            raise SnapError("The expression `body` gave nothing", resolution="Send documents that have it.")
+        response = send(client, method, url, headers=headers, body=content, sleep=_sleep)
         if output == "document":
             return document
         reply = reply_of(response, strict=False)
@@ -224,6 +234,7 @@ def write(
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="http.write")
     try:
         for document in documents:
+            pace.wait()
             window.append((document, pool.submit(one, document)))
             if len(window) >= concurrency:
                 yield from _settled(*window.popleft(), context)
@@ -254,8 +265,7 @@ def _check_read(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("page_size", "max_pages", "max_documents"):
         if options.get(name) is not None and options[name] < 1:
             yield name, "expected 1 or more"
-    if (options.get("requests_per_second") or 1) <= 0:
-        yield "requests_per_second", "expected more than 0"
+    yield from _check_pace(options)
     if options.get("body") is not None and options.get("method", "GET") == "GET":
         yield "body", "a GET has no body: add `method: POST`"
     yield from _check_json(options)
@@ -266,6 +276,14 @@ def _check_write(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "body", message
     if not 1 <= options.get("concurrency", 4) <= 64:
         yield "concurrency", "expected a number from 1 to 64"
+    yield from _check_pace(options)
+
+
+def _check_pace(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    pace = options.get("requests_per_second")
+    # Not `pace <= 0`: YAML's .nan is neither.
+    if pace is not None and not pace > 0:
+        yield "requests_per_second", "expected more than 0"
 
 
 def _check_json(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

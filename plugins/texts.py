@@ -30,10 +30,17 @@ class Texts(Protocol):
         """What comes last."""
 
 
-def texts(what: str, delimiter: str, *, header: bool, columns: list[str] | None) -> Texts:
-    """Return the way to write ``jsonl``, ``json`` or ``csv``."""
+def texts(
+    what: str, delimiter: str, *, header: bool, columns: list[str] | None, there: list[str] | None = None
+) -> Texts:
+    """Return the way to write ``jsonl``, ``json`` or ``csv``.
+
+    Args:
+        columns: of a CSV file; fields beside them are left out.
+        there: the columns that a CSV file has already; fields beside them are an error.
+    """
     if what == "csv":
-        return _Table(delimiter, header=header, columns=columns)
+        return _Table(delimiter, header=header, columns=columns or there, strict=columns is None)
     return _Array() if what == "json" else _Lines()
 
 
@@ -87,10 +94,10 @@ class _Echo:
 class _Table:
     """CSV (RFC 4180); the first document's fields are the columns unless they are given."""
 
-    def __init__(self, delimiter: str, *, header: bool, columns: list[str] | None) -> None:
+    def __init__(self, delimiter: str, *, header: bool, columns: list[str] | None, strict: bool) -> None:
         self._writer = csv.writer(_Echo(), delimiter=delimiter)
         self._header = header
-        self._strict = columns is None
+        self._strict = strict
         self._columns = self._next = columns
 
     def before(self, begun: bool) -> str:
@@ -108,7 +115,7 @@ class _Table:
         if unknown:
             raise SnapError(
                 f"There is no column for {', '.join(unknown)}",
-                reason="the first document's fields are the columns",
+                reason="the columns are the first document's fields, or those that the file has already",
                 resolution="List all of them under `columns`, or reshape the documents with `map` first.",
             )
         return self._row([document.get(name) for name in self._columns])

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pipeline_room import Room, source_of
-
-__all__ = ["Room", "source_of"]
+from pipeline_room import Room
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def check(*steps: StepSpec, **more: Any) -> list[pipeline.Finding]:
         (step("http.read", path="/x", requests_per_second=0), "/with/requests_per_second", "more than 0"),
         (step("http.write", path="/x", concurrency=1000), "/with/concurrency", "1 to 64"),
         (step("http.write", path="/x", _sleep=1), "/with/_sleep", "unknown option"),
-        (step("map", expression={"a": 1}), "/with/expression", "a text or a mapping"),
+        (step("map", expression={"a": 1}), "/with/expression/a", "a is a whole number, expected a text"),
         (step("map", expression="lenght(@)"), "/with/expression", "did you mean length?"),
         (step("filter", where=""), "/with/where", "not a JMESPath"),
         (step("python", call="no_colon"), "/with/call", "module:function"),

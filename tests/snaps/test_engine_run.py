@@ -165,8 +165,9 @@ def test_httpx_errors_leave_no_request_behind(room: Room) -> None:
         context.client.get("/x?api_key=canary").raise_for_status()
         yield {}
 
+    room.spec(calls)
     with pytest.raises(StepError) as caught:
-        room.run(calls)
+        room.run({"snap": "calls", "account": "a"})
     error = caught.value
     assert "canary" not in str(error)
     assert "500" in str(error)
@@ -237,8 +238,7 @@ def test_closing_in_order(room: Room) -> None:
         def step(documents: Any, context: Any) -> Any:
             assert context.client
             try:
-                for document in documents:
-                    yield document
+                yield from documents
             finally:
                 room.events.append(f"close {name}")
 

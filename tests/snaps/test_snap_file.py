@@ -15,6 +15,7 @@ from snap_room import Room, source_of
 
 from connector.result import StepError
 
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 NO_SURROGATES = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
     st.none()

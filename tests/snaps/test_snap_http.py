@@ -75,7 +75,7 @@ def test_offset_and_page_read_everything_once(total: int, size: int, most: int, 
 
 
 @given(total=st.integers(0, 60), size=SIZES, hidden=st.frozensets(st.integers(0, 59)))
-@pytest.mark.parametrize("way", ["offset", "page", "total"])
+@pytest.mark.parametrize("way", ["page", "total"])
 def test_known_total_survives_gaps(way: str, total: int, size: int, hidden: frozenset[int]) -> None:
     """Short and empty pages in the middle are not the end where the server says how many there are."""
     seen = [row for row in ROWS[:total] if row["id"] not in hidden]
@@ -240,7 +240,7 @@ def test_http_errors(room: Room, status: int, resolution: str) -> None:
 def test_redirects_are_told(room: Room) -> None:
     """A redirect is not followed; the error says where it points, without its query."""
     room.answer = lambda request: httpx.Response(302, headers={"Location": "https://b.test/login?s=canary"})
-    with pytest.raises(StepError, match="points to https://b.test/login") as caught:
+    with pytest.raises(StepError, match=r"points to https://b\.test/login") as caught:
         room.run(get())
     assert "canary" not in str(caught.value)
 
@@ -438,9 +438,8 @@ def test_write_failures(room: Room) -> None:
 
 def test_no_account_and_a_relative_path() -> None:
     """Without an account there is no base URL, and the error says what to do."""
-    with httpx.Client() as client:
-        direct = Direct(lambda request: httpx.Response(200))
-        direct.client.close()
-        direct.client = client
-        with pytest.raises(SnapError, match="whole URL"):
-            direct.read()
+    direct = Direct(lambda request: httpx.Response(200))
+    direct.client.close()
+    direct.client = httpx.Client()
+    with pytest.raises(SnapError, match="whole URL"):
+        direct.read()

@@ -78,8 +78,8 @@ class Ear(logging.Handler):
         return self._out.getvalue()
 
 
-def texts_of_error(error: BaseException) -> Iterable[tuple[str, str]]:
-    """Everything a crash reporter may print of an error: words, frames, their variables, pickles."""
+def texts_of_error(error: BaseException, *, frames: bool = True) -> Iterable[tuple[str, str]]:
+    """Everything a crash reporter may print of an error: words, pickles, and with `frames` their variables."""
     seen: set[int] = set()
     todo = [error]
     while todo:
@@ -92,7 +92,8 @@ def texts_of_error(error: BaseException) -> Iterable[tuple[str, str]]:
         yield "notes", repr(getattr(one, "__notes__", ""))
         yield "vars", repr(vars(one))
         yield "traceback", "".join(traceback.format_exception(one))
-        yield "locals", _frames(one)
+        if frames:
+            yield "locals", _frames(one)
         try:
             yield "pickle", pickle.dumps(one).decode("latin-1")
         except (TypeError, AttributeError, pickle.PicklingError):
@@ -100,7 +101,9 @@ def texts_of_error(error: BaseException) -> Iterable[tuple[str, str]]:
         request = getattr(one, "_request", None) or getattr(one, "_bare", None)
         if request is not None:
             yield "request", f"{request!r} {request.url} {request.headers.raw!r} {vars(request)!r}"
-        todo += [e for e in (one.__cause__, one.__context__) if e is not None]
+        # A context that is suppressed is shown by nobody who does not look for it: look, if it is about frames.
+        context = one.__context__ if frames or not one.__suppress_context__ else None
+        todo += [e for e in (one.__cause__, context) if e is not None]
         todo += getattr(one, "exceptions", ())
 
 

@@ -1,0 +1,77 @@
+"""`connector check`: everything at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+WRONG = """\
+version: 1
+store: rediss://x
+plugins: [mine, gone]
+accounts:
+  a: {oauth2_endpoint: acme, client_id: x, client_secret: "${env:X}"}
+  b: {oauth2_endpoint: coupa, client_id: x, wrong: 2}
+  c: {oauth2_endpoint: coupaa, client_id: x, client_secret: "${env:X}"}
+pipelines:
+  p:
+    snaps:
+      - {snap: http.raed, account: c}
+      - {snap: file.write, with: {pth: x}}
+"""
+
+
+def test_everything_at_once(call: Any, folder: Path) -> None:
+    """Problems of accounts, store, pipelines and plugins in one go, each line with its place."""
+    (folder / "mine").mkdir()
+    (folder / "mine/bad.py").write_text("import nothing_like_this\n")
+    (folder / "mine/acme.yaml").write_text("schema: 1\nendpoint: acme\ntoken: {url: 3}\n")
+    (folder / "manifest.yaml").write_text(WRONG)
+    done = call("check")
+    assert (done.code, done.out) == (2, "")
+    lines = done.err.splitlines()
+    for words in (
+        r"acme\.yaml:3:\d+: ",
+        r"manifest\.yaml:2:8: /store: no token store is known for rediss:",
+        r"manifest\.yaml:3:17: /plugins/1: there is no plugin at gone",
+        r"manifest\.yaml:5:\d+: /accounts/a/oauth2_endpoint: ",
+        r"manifest\.yaml:6:\d+: /accounts/b/wrong: ",
+        r"manifest\.yaml:7:\d+: /accounts/c/oauth2_endpoint: .*did you mean coupa\?",
+        r"manifest\.yaml:11:\d+: /pipelines/p/snaps/0/snap: ",
+        r"manifest\.yaml:12:\d+: /pipelines/p/snaps/1/with/pth: ",
+        r"the plugin .*bad\.py failed while loading\. ModuleNotFoundError",
+    ):
+        assert any(re.search(words, line) for line in lines), (words, done.err)
+    assert lines[-1] == f"{len(lines) - 1} problems in manifest.yaml"
+    told = call("check", "--json")
+    assert told.code == 2
+    assert told.json["ok"] is False
+    assert len(told.json["problems"]) + len(told.json["plugins"]) == len(lines) - 1
+    assert all(row["line"] > 0 and row["column"] > 0 for row in told.json["problems"])
+
+
+def test_a_broken_plugin_alone(call: Any, folder: Path) -> None:
+    """Where only a plugin is broken, the manifest is right: exit code 1, and the rest works."""
+    (folder / "bad.py").write_text("1 / 0\n")
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    (folder / "manifest.yaml").write_text(text + "plugins: [bad.py]\n", "utf-8")
+    assert call("check").code == 1
+    done = call("token", "buy")
+    assert done.code == 0
+    assert done.err.startswith("warning: ")
+    assert "ZeroDivisionError" in done.err
+
+
+def test_right(call: Any) -> None:
+    """A sound manifest is said to be one, without looking at any secret."""
+    assert call("check").err == "manifest.yaml: 3 accounts, 2 pipelines, no problems\n"
+    assert call("check", "--json").json == {"ok": True, "problems": [], "plugins": []}
+
+
+def test_secrets(call: Any) -> None:
+    """--secrets follows the references, and tells those that lead to nothing with their places."""
+    done = call("check", "--secrets")
+    assert done.code == 2
+    assert "manifest.yaml:13:" in done.err
+    assert "manifest.yaml:22:" in done.err

@@ -1,0 +1,193 @@
+"""Exit codes, and which of the two outputs gets what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        ([], 2),
+        (["nope"], 2),
+        (["run", "--nope"], 2),
+        (["run", "--jobs", "0"], 2),
+        (["run", "--preview=0"], 2),
+        (["run", "nope"], 2),
+        (["run", "invoices", "-p", "page"], 2),
+        (["run", "invoices", "-p", "pagge=3"], 2),
+        (["-m", "gone.yaml", "run"], 2),
+        (["run", "-m", "gone.yaml"], 2),
+        (["run", "-m", "."], 2),
+        (["check"], 0),
+        (["check", "gone.yaml"], 2),
+        (["check", "--secrets"], 2),
+        (["accounts"], 0),
+        (["token", "nope"], 2),
+        (["token", "far"], 2),
+        (["token", "person"], 4),
+        (["refresh", "person"], 4),
+        (["run", "needs"], 4),
+        (["run", "needs", "invoices"], 4),
+        (["adopt", "nope"], 2),
+        (["adopt", "person"], 1),
+        (["schema", "nope"], 2),
+        (["key", "new"], 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_exit_codes(call: Any, args: list[str], code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each situation has the exit code that the help promises; failures are words, never data."""
+    monkeypatch.setenv("DOORS_PERSON_SECRET", "secret")
+    done = call(*args)
+    assert done.code == code, done.err
+    if code:
+        assert done.out == ""
+        assert done.err.strip()
+
+
+def test_token_prints_only_the_token(call: Any) -> None:
+    """Standard output of `token` is one line to put into a variable; with --json it says when it ends."""
+    done = call("token", "buy")
+    assert (done.code, done.err) == (0, "")
+    assert len(done.out.splitlines()) == 1
+    assert " " not in done.out.strip()
+    told = call("token", "buy", "--json").json
+    assert told["token_type"].lower() == "bearer"
+    assert told["access_token"]
+    assert told["expires_at"] > 0
+
+
+def test_run_tells_on_stderr_and_writes_files(call: Any, folder: Path) -> None:
+    """A run says what happened in words, writes its file, and nothing to standard output."""
+    done = call("run", "invoices")
+    assert (done.code, done.out) == (0, "")
+    assert "buy" in done.err.split("accounts")[1], "an account of the whole pipeline counts as used"
+    lines = (folder / "out/invoices.jsonl").read_text("utf-8").splitlines()
+    assert f"{len(lines):,}" in done.err
+    assert len({json.loads(line)["id"] for line in lines}) == len(lines)
+
+
+def test_plain_progress_repeats_no_line(call: Any) -> None:
+    """Where there is no terminal, progress is lines, and the last one is not said twice."""
+    told = [line for line in call("run", "invoices").err.splitlines() if line.startswith("invoices:")]
+    assert len(told) == len(set(told))
+    assert told[-1].startswith("invoices: 3,000 documents")
+
+
+def test_run_json(call: Any) -> None:
+    """--json is one JSON value on standard output, for good and for bad runs, also with --quiet."""
+    told = call("run", "--json", "--quiet", "invoices", "needs")
+    assert told.code == 2  # a reference of `needs` leads to nothing
+    assert told.json["pipelines"]["invoices"]["ok"] is True
+    assert told.json["pipelines"]["needs"]["code"] == "secret_missing"
+    assert told.json["accounts"]["buy"]["token_calls"] == 1
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "count"),
+    [
+        (["--preview", "invoices"], 50),
+        (["invoices", "--preview"], 50),
+        (["--preview", "3", "invoices"], 3),
+        (["invoices", "--preview=2", "--quiet"], 2),
+        (["--preview", "--quiet", "invoices"], 50),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_preview(call: Any, folder: Path, args: list[str], count: int) -> None:
+    """A preview prints JSON lines and writes nothing; a pipeline may follow the bare option."""
+    done = call("run", *args)
+    assert done.code == 0, done.err
+    assert [json.loads(line)["id"] for line in done.out.splitlines()] == list(range(1, count + 1))
+    assert not (folder / "out").exists()
+
+
+def test_parameters(call: Any, folder: Path) -> None:
+    """--param sets a parameter of those pipelines that have it; one that is missing is wrong usage."""
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    text = text.replace("out/invoices.jsonl", '"${param:page}"').replace('{page: "50"}', "{page: null}")
+    (folder / "manifest.yaml").write_text(text, "utf-8")
+    missing = call("run", "invoices")
+    assert missing.code == 2, missing.err
+    assert "page" in missing.err
+    assert call("run", "invoices", "-p", "page=a=b.jsonl").code == 0
+    assert (folder / "a=b.jsonl").exists()
+
+
+def test_near_misses(call: Any) -> None:
+    """An unknown pipeline or account brings the name that was meant, with the place to look at."""
+    assert "invoices" in call("run", "invoice").err
+    far = call("token", "persn").err
+    assert far.startswith("error: manifest.yaml:")
+    assert "did you mean person?" in far
+
+
+def test_manifest_before_and_after(call: Any, folder: Path) -> None:
+    """-m is understood before and after the command; the nearer one wins."""
+    (folder / "manifest.yaml").rename(folder / "other.yaml")
+    assert call("-m", "other.yaml", "check").code == 0
+    assert call("check", "-m", "other.yaml").code == 0
+    assert call("-m", "gone.yaml", "check", "-m", "other.yaml").code == 0
+    assert call("-m", "gone.yaml", "check", "other.yaml").code == 0
+    assert call("accounts").code == 2
+
+
+def test_accounts_table_and_json(call: Any) -> None:
+    """Nothing is cut where there is no terminal, and text of the manifest is never taken as markup."""
+    done = call("accounts")
+    assert done.code == 0
+    assert "Ein[kauf] [/] :smile: Größe" in done.out
+    assert "needs_authorization" in done.out
+    assert "https://login.example.com/authorize" in done.out
+    assert "warning: manifest.yaml:13:" in done.err
+    rows = {row["account"]: row for row in call("accounts", "--json").json}
+    assert rows["person"]["state"] == "needs_authorization"
+    assert rows["buy"]["state"] == "expired"
+    assert rows["far"]["code"] == "secret_missing"
+
+
+@pytest.mark.parametrize("name", ["manifest", "account", "endpoint"])
+def test_schemas(call: Any, name: str) -> None:
+    """`schema` prints a valid schema of draft 2020-12."""
+    schema = call("schema", name).json
+    assert schema["$schema"].endswith("2020-12/schema")
+    Draft202012Validator.check_schema(schema)
+
+
+def test_keys(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new key fits CONNECTOR_KEY, and rotating it keeps the logins."""
+    first, second = (call("key", "new").out.strip() for _ in range(2))
+    monkeypatch.setenv("CONNECTOR_KEY", first)
+    assert call("adopt", "person", stdin='{"refresh_token": "r"}').code == 0
+    alone = call("key", "rotate")
+    assert alone.code == 1
+    assert "CONNECTOR_KEY" in alone.err
+    monkeypatch.setenv("CONNECTOR_KEY", f"{second} {first}")
+    assert call("key", "rotate").err == "1 record sealed with a new key\n"
+    monkeypatch.setenv("CONNECTOR_KEY", second)
+    assert json.loads(call("accounts", "--json").out)[2]["refreshable"] is True
+    monkeypatch.setenv("CONNECTOR_KEY", "garbage!")
+    assert call("token", "person").code == 1
+
+
+def test_help_names_every_command_and_option(call: Any) -> None:
+    """Every command has a summary that is not cut, and every option a help text."""
+    from connector.cli import cli
+
+    told = call("--help").out
+    assert "..." not in told.split("Commands:")[1]
+    for name, command in cli.commands.items():
+        assert f"  {name} " in told
+        assert command.help
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and "--help" not in parameter.opts:
+                assert getattr(parameter, "help", "") or name == "sandbox", f"{name} {parameter.name}"

@@ -1,0 +1,156 @@
+"""The floors of the house: imports lead strictly downwards, those for typing only and late ones too."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "connector": ROOT / "connector",
+    "connector.plugins": ROOT / "plugins",
+    "connector.schemas": ROOT / "schemas",
+}
+
+# Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
+# here, and the page a line.
+FLOORS: dict[float, str] = {
+    0.0: "errors secret template",
+    1.0: "endpoint snap token",
+    1.1: "account",
+    2.0: "grants record reply service tokenstore",
+    3.0: "effects hookspecs status",
+    3.1: "flow",
+    4.0: "flight seal store.memory store.sqlite",
+    4.1: "keys post store",
+    4.2: "drive vault wire",
+    5.0: "source",
+    5.1: "login",
+    6.0: "body",
+    6.1: "transport",
+    7.0: "pluginfile yamlerror",
+    7.1: "guarded yamlnode",
+    7.2: "yamlfile",
+    7.3: "check",
+    7.4: "accountspec resolve",
+    7.5: "endpointcheck pipelinespec settings urlcheck",
+    7.6: "endpointfile",
+    7.7: "manifest registry",
+    7.8: "bind",
+    8.0: "bridge gate options result",
+    8.1: "errorview",
+    8.2: "stage",
+    8.3: "pipeline",
+    8.4: "opening",
+    8.5: "host",
+    8.6: "__init__",
+    9.0: "console",
+    9.1: "logincommands progress",
+    9.2: "running",
+    9.3: "cli",
+    9.4: "__main__",
+}
+PLACE = {
+    "connector" if name == "__init__" else f"connector.{name}": floor
+    for floor, names in FLOORS.items()
+    for name in names.split()
+}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package, by the name it is imported by."""
+    found = {}
+    for package, folder in FOLDERS.items():
+        for file in sorted(folder.rglob("*.py")):
+            parts = file.relative_to(folder).with_suffix("").parts
+            found[".".join([package, *parts]).removesuffix(".__init__")] = file
+    return found
+
+
+MODULES = modules()
+
+
+def imports(module: str) -> Iterator[tuple[str, int]]:
+    """All modules of ours that a module imports, with the line: anywhere in it, for typing or late alike."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == "connector":
+                    yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".") if MODULES[module].stem == "__init__" else module.split(".")[:-1]
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            if base.partition(".")[0] == "connector":
+                for alias in node.names:
+                    name = f"{base}.{alias.name}"
+                    yield (name if name in MODULES else base), node.lineno
+
+
+def wing(module: str) -> str:
+    """``sandbox``, ``plugins``, ``schemas``, or ``house`` for all that stands on a floor."""
+    part = module.split(".")[1] if "." in module else ""
+    return part if part in ("sandbox", "plugins", "schemas") else "house"
+
+
+def allowed(module: str, target: str) -> bool:
+    """Whether `module` may import `target`."""
+    here, there = wing(module), wing(target)
+    if here == "schemas":
+        return False
+    if here == "sandbox":
+        return there == "sandbox"
+    if here == "plugins":
+        if there == "sandbox":
+            return module == "connector.plugins.sandbox"
+        return there == "plugins" or target == "connector.hookspecs" or PLACE.get(target, 99.0) < 3
+    if there == "sandbox":
+        return PLACE[module] >= 9
+    return there == "house" and PLACE.get(target, 99.0) < PLACE[module]
+
+
+def test_every_module_has_a_place() -> None:
+    """A new file without a floor fails here, and so does a floor without a file."""
+    standing = {module for module in MODULES if wing(module) == "house"}
+    assert sorted(standing - PLACE.keys()) == [], "give these a floor in FLOORS and in docs/design.md"
+    assert sorted(PLACE.keys() - standing) == [], "these have a floor and no file"
+
+
+def test_imports_lead_downwards() -> None:
+    """Each arrow that does not is named with its file and line."""
+    wrong = [
+        f"{MODULES[module].relative_to(ROOT)}:{line}: {module} must not import {target}"
+        for module in MODULES
+        for target, line in imports(module)
+        if module in PLACE or wing(module) != "house"
+        if not allowed(module, target)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_there_is_no_cycle() -> None:
+    """Wings and plugins included: following imports never leads back."""
+    arrows = {module: {target for target, _ in imports(module) if target != module} for module in MODULES}
+    done: set[str] = set()
+
+    def walk(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for target in sorted(arrows.get(module, ())):
+                walk(target, (*path, module))
+            done.add(module)
+
+    for module in sorted(arrows):
+        walk(module, ())
+
+
+def test_the_walk_sees_everything() -> None:
+    """Imports under TYPE_CHECKING, in functions, relative ones and aliases are all seen."""
+    seen = dict(imports("connector.host"))
+    assert {"connector.pipeline", "connector.errors", "connector.vault"} <= seen.keys()
+    assert "connector.store.sqlite" in dict(imports("connector.store"))
+    assert not allowed("connector.errors", "connector.secret")
+    assert not allowed("connector.manifest", "connector.registry")
+    assert not allowed("connector.plugins.secrets", "connector.host")
+    assert not allowed("connector.sandbox.server", "connector.errors")

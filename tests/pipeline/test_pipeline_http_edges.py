@@ -1,0 +1,161 @@
+"""Edges of ``http.read`` and ``http.write``: what may be sent again, what nobody may see, what no query holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from pipeline_room import Room, source_of
+
+from connector.errors import NotAuthorizedError
+from connector.result import StepError
+
+
+def put(**options: Any) -> dict[str, Any]:
+    """A step that writes."""
+    return {"snap": "http.write", "account": "a", "with": {"path": "/rows/{id}", **options}}
+
+
+@pytest.mark.parametrize(
+    "never", [httpx.ConnectError("refused"), httpx.ConnectTimeout("t"), httpx.PoolTimeout("t")]
+)
+def test_a_write_that_never_left_is_sent_again(room: Room, never: Exception) -> None:
+    """No connection, so nothing was written: three tries more, then the error view."""
+    troubles = [never, never]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if troubles:
+            raise troubles.pop()
+        return httpx.Response(200)
+
+    room.answer = answer
+    assert room.run(source_of([{"id": 1}]), put()).documents == 1
+    assert room.waits == [0.5, 1.0]
+    troubles[:] = [never] * 4
+    result = room.run(source_of([{"id": 1}]), put(), on_error="collect")
+    assert (result.documents, result.error_count, troubles) == (0, 1, [])
+    assert result.errors[0].resolution == "Try again later."
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("trouble", [httpx.ReadError("cut"), httpx.RemoteProtocolError("cut"), 500, 503])
+def test_a_write_that_may_have_arrived_is_sent_once(room: Room, method: str, trouble: Any) -> None:
+    """The error says to look first."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if isinstance(trouble, Exception):
+            raise trouble
+        return httpx.Response(trouble)
+
+    room.answer = answer
+    result = room.run(source_of([{"id": 1}]), put(method=method), on_error="collect")
+    assert (result.error_count, len(room.requests), room.waits) == (1, 1, [])
+
+
+def test_a_body_cut_short_is_asked_for_again(room: Room) -> None:
+    """httpx tells a cut body when it reads it; a GET survives that."""
+    cut = [True]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        def stream() -> Any:
+            yield b'[{"id": 1}'
+            if cut:
+                cut.pop()
+                raise httpx.RemoteProtocolError(
+                    "peer closed connection without sending complete message body"
+                )
+            yield b"]"
+
+        return httpx.Response(200, content=stream())
+
+    assert room.read(answer) == [{"id": 1}]
+    assert len(room.requests) == 2
+
+
+def test_writes_keep_a_pace(room: Room) -> None:
+    """Not more than so many a second, however many may be under way."""
+    room.run(source_of([{"id": n} for n in range(5)]), put(requests_per_second=2, concurrency=4))
+    assert room.waits == [0.5] * 4
+
+
+def test_a_body_of_nothing(room: Room) -> None:
+    """A mistyped expression does not send empty requests."""
+    result = room.run(source_of([{"id": 1}]), put(body="missing"), on_error="collect")
+    assert (result.error_count, room.requests) == (1, [])
+    assert "gave nothing" in result.errors[0].message
+
+
+def test_documents_that_are_no_json(room: Room) -> None:
+    """A set and NaN are errors of their documents, and the others are sent."""
+    bad = [{"id": 1, "x": {1}}, {"id": 2, "x": float("nan")}, {"id": 3}]
+    result = room.run(source_of(bad), put(), on_error="collect")
+    assert (result.documents, result.error_count, len(room.requests)) == (1, 2, 1)
+
+
+def test_urls_that_are_none(room: Room) -> None:
+    """A document whose address is no URL goes to the error view."""
+    bad = [{"url": "https://[x"}, {"url": "a\nb"}, {"url": "https://x.test:99999/"}, {"url": "ftp://x.test/"}]
+    read = {"snap": "http.read", "account": "a", "with": {"path": "{url}"}}
+    write = {"snap": "http.write", "account": "a", "with": {"path": "{url}"}}
+    for step in (read, write):
+        room.answer = lambda request: httpx.Response(200, json=[])
+        result = room.run(source_of([*bad[:3], {"url": "/fine"}]), step, on_error="collect")
+        assert result.error_count == 3
+
+
+def test_params(room: Room) -> None:
+    """Lists repeat, nothing is left out, truth is lower case; a mapping is the document's error."""
+    params = {"a": [1, "{id}"], "b": None, "c": True, "d": "x{id}", "e": "{deep}"}
+    read = {"snap": "http.read", "account": "a", "with": {"path": "/x", "params": params}}
+    result = room.run(
+        source_of([{"id": 7, "deep": "y"}, {"id": 8, "deep": {"z": 1}}]), read, on_error="collect"
+    )
+    assert [str(request.url.query, "ascii") for request in room.requests] == ["a=1&a=7&c=true&d=x7&e=y"]
+    assert "'e' is a mapping" in result.errors[0].message
+
+
+def test_a_login_that_is_needed_ends_a_read_as_it_is(room: Room) -> None:
+    """Not the document's fault, whatever on_error says."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise NotAuthorizedError("authorize it", account="a")
+
+    room.answer = answer
+    read = {"snap": "http.read", "account": "a", "with": {"path": "/x/{id}"}}
+    with pytest.raises(NotAuthorizedError) as caught:
+        room.run(source_of([{"id": 1}]), read, on_error="skip")
+    assert caught.value.__notes__ == ["in step 'http.read' of pipeline 'p'"]
+    assert room.waits == []
+
+
+def test_ctrl_c_sends_no_more_writes(room: Room) -> None:
+    """Those under way are waited for; those not begun are not sent."""
+
+    def interrupted(documents: Any, context: Any) -> Any:
+        for number, document in enumerate(documents, 1):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield document
+
+    with pytest.raises(KeyboardInterrupt):
+        room.run(source_of([{"id": n} for n in range(500)]), put(concurrency=3), interrupted)
+    assert len(room.requests) <= 5
+
+
+def test_the_account_may_be_a_parameter(room: Room) -> None:
+    """The client is that of the account this run names."""
+    read = {"snap": "http.read", "account": "${param:who}", "with": {"path": "/x"}}
+    room.run(read, parameters={"who": "one"})
+    room.run(read, parameters={"who": "one"}, run={"parameters": {"who": "two"}})
+    assert room.accounts == ["one", "two"]
+
+
+def test_a_reply_error_says_no_query(room: Room) -> None:
+    """Neither of a reply that is no JSON, nor of one whose records are not where they should be."""
+    for reply in (httpx.Response(200, text="<p>hello"), httpx.Response(200, json={"a": 1})):
+        room.answer = lambda request, reply=reply: reply  # type: ignore[misc]
+        read = {"snap": "http.read", "account": "a", "with": {"path": "/x?key=canary", "records": "b"}}
+        with pytest.raises(StepError, match="GET /x") as caught:
+            room.run(read)
+        assert "canary" not in str(caught.value)
