@@ -30,9 +30,11 @@ class Clients(Protocol):
     `account` is the name of an account; empty: a plain client without one.
     """
 
-    def client(self, account: str) -> httpx.Client: ...
+    def client(self, account: str) -> httpx.Client:
+        """The synchronous client of an account."""
 
-    def async_client(self, account: str) -> httpx.AsyncClient: ...
+    def async_client(self, account: str) -> httpx.AsyncClient:
+        """Its asynchronous client, for the event loop of the run."""
 
 
 class Connections:

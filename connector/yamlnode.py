@@ -25,6 +25,7 @@ Mark = tuple[int, int]
 def fatal(
     file: str, line: int, column: int, message: str, hint: str = "", *, code: str = ""
 ) -> ManifestError:
+    """The error for a text that cannot be read any further."""
     return ManifestError(Problem(file=file, line=line, column=column, message=message, hint=hint), code=code)
 
 

@@ -22,7 +22,7 @@ FLOORS: dict[float, str] = {
     2.0: "grants record reply service tokenstore",
     3.0: "effects hookspecs status",
     3.1: "flow",
-    4.0: "flight seal store.memory store.sqlite",
+    4.0: "counts flight seal store.memory store.sqlite suspicion",
     4.1: "keys post store",
     4.2: "drive vault wire",
     5.0: "source",
