@@ -106,6 +106,8 @@ class _Rules:
 
     def begin(self, request: httpx.Request) -> _Attempt | None:
         """None: not ours, send it as it is."""
+        if not request.url.host:
+            return None  # a path without a base URL: httpx says so better than a fence could
         # The hosts of most accounts are known without a token; of some, only the token reply says.
         if not self.account.endpoint.response.capture and not self.fence.admits(request.url, None):
             self.fence.stop(request.url)

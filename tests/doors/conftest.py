@@ -49,7 +49,7 @@ pipelines:
       - {snap: file.write, with: {path: out/invoices.jsonl}}
   needs:
     snaps:
-      - {snap: http.read, account: person, with: {path: /x}}
+      - {snap: http.read, account: person, with: {path: https://login.example.com/x}}
       - {snap: file.write, with: {path: out/needs.jsonl}}
 """
 

@@ -94,13 +94,13 @@ def test_documents_that_are_no_json(room: Room) -> None:
 
 
 def test_urls_that_are_none(room: Room) -> None:
-    """A document whose address is no URL goes to the error view."""
-    bad = [{"url": "https://[x"}, {"url": "a\nb"}, {"url": "https://x.test:99999/"}, {"url": "ftp://x.test/"}]
+    """A document whose address httpx takes for no URL goes to the error view."""
+    bad = [{"url": "a\nb"}, {"url": "a\x00b"}, {"url": "a\tb"}]
     read = {"snap": "http.read", "account": "a", "with": {"path": "{url}"}}
     write = {"snap": "http.write", "account": "a", "with": {"path": "{url}"}}
     for step in (read, write):
         room.answer = lambda request: httpx.Response(200, json=[])
-        result = room.run(source_of([*bad[:3], {"url": "/fine"}]), step, on_error="collect")
+        result = room.run(source_of([*bad, {"url": "/fine"}]), step, on_error="collect")
         assert result.error_count == 3
 
 

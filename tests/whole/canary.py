@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import io
 import json
@@ -79,7 +80,7 @@ class Ear(logging.Handler):
 
 
 def texts_of_error(error: BaseException, *, frames: bool = True) -> Iterable[tuple[str, str]]:
-    """Everything a crash reporter may print of an error: words, pickles, and with `frames` their variables."""
+    """Everything a crash reporter may print of an error; with `frames` the variables of its frames too."""
     seen: set[int] = set()
     todo = [error]
     while todo:
@@ -94,14 +95,12 @@ def texts_of_error(error: BaseException, *, frames: bool = True) -> Iterable[tup
         yield "traceback", "".join(traceback.format_exception(one))
         if frames:
             yield "locals", _frames(one)
-        try:
+        with contextlib.suppress(TypeError, AttributeError, pickle.PicklingError):
             yield "pickle", pickle.dumps(one).decode("latin-1")
-        except (TypeError, AttributeError, pickle.PicklingError):
-            pass
         request = getattr(one, "_request", None) or getattr(one, "_bare", None)
         if request is not None:
             yield "request", f"{request!r} {request.url} {request.headers.raw!r} {vars(request)!r}"
-        # A context that is suppressed is shown by nobody who does not look for it: look, if it is about frames.
+        # A suppressed context is shown to nobody who does not look for it: with `frames` we do.
         context = one.__context__ if frames or not one.__suppress_context__ else None
         todo += [e for e in (one.__cause__, context) if e is not None]
         todo += getattr(one, "exceptions", ())
@@ -132,18 +131,12 @@ def texts_of_value(value: object) -> Iterable[tuple[str, str]]:
     yield f"str {name}", str(value)
     yield f"format {name}", f"{value}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        try:
+        with contextlib.suppress(TypeError):
             yield f"asdict {name}", repr(dataclasses.asdict(value))
-        except TypeError:
-            pass
-    try:
+    with contextlib.suppress(Exception):  # what refuses to be pickled leaks nothing
         yield f"pickle {name}", pickle.dumps(value).decode("latin-1")
-    except Exception:  # noqa: BLE001, RUF100  # whatever refuses to be pickled leaks nothing
-        pass
-    try:
+    with contextlib.suppress(Exception):
         yield f"json {name}", json.dumps(value, default=str)
-    except Exception:  # noqa: BLE001, RUF100
-        pass
 
 
 def files_below(folder: Path) -> Iterable[tuple[Path, bytes, int]]:

@@ -1,7 +1,8 @@
-"""The fence, on real sockets: what another host is sent, and what becomes of a token endpoint that misbehaves."""
+"""The fence, on real sockets: what another host is sent, and token endpoints that misbehave."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import anyio
@@ -119,7 +120,7 @@ def test_a_token_endpoint_that_misbehaves(world: World, fault: str) -> None:
         assert "redirect" in str(caught.value)
         assert "307" in str(caught.value)
 
-    mended = world.open({"main": world.account()}, "mended.yaml", clock=lambda: world_time() + later[0])
+    mended = world.open({"main": world.account()}, "mended.yaml", clock=lambda: time.time() + later[0])
     later[0] = 400.0  # past every pause
     if state == "needs_authorization":
         with pytest.raises(NotAuthorizedError, match="connector adopt main"):
@@ -136,19 +137,13 @@ def test_a_token_endpoint_that_misbehaves(world: World, fault: str) -> None:
         assert mended.status("main").last_refusal == ""
 
 
-def world_time() -> float:
-    import time
-
-    return time.time()
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_early_renewal_that_fails_costs_no_request(world: World, fault: str) -> None:
     """While the old access token works, a failing renewal behind it is nobody's failed request."""
     later = [0.0]
     host = world.open(
         {"main": world.account(token_endpoint_config={"sandbox_fault": fault})},
-        clock=lambda: world_time() + later[0],
+        clock=lambda: time.time() + later[0],
     )
     host.adopt("main", world.login(expired=False))
     host.token("main")
@@ -162,5 +157,5 @@ def test_an_early_renewal_that_fails_costs_no_request(world: World, fault: str) 
     assert world.counts().token_calls == 1
     if fault in ("500", "503", "redirect"):
         # The sandbox failed before it used anything up, so another host can renew.
-        mended = world.open({"main": world.account()}, "mended.yaml", clock=lambda: world_time() + 800.0)
+        mended = world.open({"main": world.account()}, "mended.yaml", clock=lambda: time.time() + 800.0)
         assert mended.token("main").access_token

@@ -111,7 +111,7 @@ def test_a_pipeline_over_the_flaky_api_is_complete(world: World) -> None:
 
 
 def test_two_pipelines_outlive_their_tokens(world: World) -> None:
-    """Coupa's offset and ServiceNow's total paging, side by side through ended tokens: all records, no failure."""
+    """Coupa's offset and ServiceNow's total paging through ended tokens: all records, no failure."""
     accounts = {
         "buy": world.account("coupa", grant="client_credentials", scopes=["core.invoice.read"]),
         "fix": world.account("servicenow"),
@@ -121,7 +121,11 @@ def test_two_pipelines_outlive_their_tokens(world: World) -> None:
     pipelines = {
         "invoices": {
             "snaps": [
-                {"snap": "http.read", "account": "buy", "with": {"path": "/api/invoices", "paginate": "offset"}},
+                {
+                    "snap": "http.read",
+                    "account": "buy",
+                    "with": {"path": "/api/invoices", "paginate": "offset"},
+                },
                 {"snap": "file.write", "with": {"path": "out/invoices.jsonl"}},
             ]
         },
