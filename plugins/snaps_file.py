@@ -16,10 +16,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from connector.plugins.texts import texts
-
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
+from connector.plugins.texts import texts
 from connector.snap import Context, Document, Snap
 
 Format = Literal["auto", "jsonl", "json", "csv"]

@@ -11,13 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
 import httpx
-from connector.plugins.exchange import Pace, fill_path, fill_value, reply_of, send, where
-from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link
-from connector.plugins.query import compiled, faults, pick_faults, picker
 from jmespath.exceptions import JMESPathError
 
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
+from connector.plugins.exchange import Pace, fill_path, fill_value, reply_of, send, where
+from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link
+from connector.plugins.query import compiled, faults, pick_faults, picker
 from connector.snap import Context, Document, Snap
 
 log = logging.getLogger("connector.snaps")

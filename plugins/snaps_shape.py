@@ -12,10 +12,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from connector.plugins.query import compiled, faults
-
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
+from connector.plugins.query import compiled, faults
 from connector.snap import Context, Document, Snap
 
 _PATH_LOCK = threading.Lock()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from connector.plugins import snaps_file, snaps_http, snaps_shape
 
 from connector import pipeline
+from connector.plugins import snaps_file, snaps_http, snaps_shape
 from connector.result import RunResult
 from connector.snap import PipelineSpec, Snap, StepSpec
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from connector.plugins.exchange import excerpt, fill_path
-from connector.plugins.paging import next_link
-from connector.plugins.snaps_http import read
 from hypothesis import given
 from hypothesis import strategies as st
 from snap_room import Room, source_of
 
 from connector.errors import RenewalError, SnapError
+from connector.plugins.exchange import excerpt, fill_path
+from connector.plugins.paging import next_link
+from connector.plugins.snaps_http import read
 from connector.result import StepError
 
 ROWS = [{"id": n} for n in range(1_000)]
