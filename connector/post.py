@@ -7,6 +7,7 @@ one that the server has just closed looks like a call whose fate is unknown.
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -67,7 +68,7 @@ class Poster:
             # Not the error's own words: they may quote the header or URL that could not be built.
             return NoReply(sent=False, words=f"the call cannot be made ({type(error).__name__})")
         try:
-            with patience, _sent(transport, wire) as response:
+            with _unlogged(), patience, _sent(transport, wire) as response:
                 return self._reply(response)
         except _NOT_SENT as error:
             return NoReply(sent=False, words=_words("the server could not be reached", error))
@@ -216,3 +217,30 @@ def proxy_for(url: httpx.URL) -> str | None:
     found = getproxies()
     proxy = found.get(url.scheme) or found.get("all")
     return (proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+
+
+class _Unlogged(threading.local):
+    """Set in a thread while it makes a token call."""
+
+    active = False
+
+
+_unlogged_now = _Unlogged()
+
+
+def _let_through(record: logging.LogRecord) -> bool:
+    return not _unlogged_now.active
+
+
+# At DEBUG the wire logs the headers of answers, and a server may echo what it was sent in one.
+for _name in ("http11", "http2", "connection", "proxy", "socks"):
+    logging.getLogger(f"httpcore.{_name}").addFilter(_let_through)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    _unlogged_now.active = True
+    try:
+        yield
+    finally:
+        _unlogged_now.active = False

@@ -1,4 +1,4 @@
-"""When another token is no cure: an API that answers 401 for reasons of its own must not cost a call each time."""
+"""When another token is no cure: an API that says 401 for reasons of its own must not cost a call each."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_what_is_no_json(room: Room, text: str) -> None:
 
 def test_a_full_disk(room: Room) -> None:
     """What the system says is told, with the file's name."""
-    with pytest.raises(StepError, match="/dev/full cannot be written. No space left"):
+    with pytest.raises(StepError, match=r"/dev/full cannot be written[.] No space left"):
         room.run(source_of([{"n": 1}]), save("/dev/full", format="jsonl"))
 
 
