@@ -64,6 +64,14 @@ class Opening:
         resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
         return Secret(resolver(secret))
 
+    def others(self, account: Account) -> Mapping[str, Secret]:
+        """The account's other secrets, asked for anew each time as well."""
+        resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
+        return {
+            name: Secret(resolver(said)) if isinstance(said, SecretRef) else said
+            for name, said in account.secrets.items()
+        }
+
     def pipeline(self, name: str) -> PipelineSpec:
         """A pipeline that has passed its checks. Raises ManifestError, PluginError."""
         if name not in self.manifest.pipelines:
@@ -108,7 +116,9 @@ class Opening:
             found += self.pipeline_problems(name)
         for name in self.accounts if secrets else ():
             try:
-                self.reveal(self.resolved(name))
+                account = self.resolved(name)
+                self.reveal(account)
+                self.others(account)
             except ManifestError as error:
                 found += error.problems
             except ConnectorError as error:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from connector.bridge import Clients, Connections
-from connector.endpoint import NOTHING
+from connector.endpointparts import NOTHING
 from connector.errors import SnapError
 from connector.errorview import ErrorView
 from connector.options import UNSET, Flaw, UnsetParameter, escape, fill, flaws, near, parameter

@@ -74,7 +74,7 @@ class TokenSource:
         self.account = account
         self.counts = Counts()
         self._grant = grant
-        self._world = replace(world, called=lambda: self.counts.add("token_calls"))
+        self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
         self._clock: Callable[[], float] = world.clock
         self._window = window or Window(early_s=account.endpoint.refresh.before_s)
         self._patience_s = patience_s

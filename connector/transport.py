@@ -23,7 +23,7 @@ import httpx
 from connector.account import Account, filled
 from connector.body import Rewind, rewinder
 from connector.errors import ForeignHostError
-from connector.reply import parse, pointed, retry_after
+from connector.reading import parse, pointed, retry_after
 from connector.source import TokenSource
 from connector.template import is_loopback
 from connector.token import Token
