@@ -34,6 +34,7 @@ from connector.console import (
 from connector.errors import ConnectorError, ManifestError, Problem
 from connector.host import Host
 from connector.host import open as open_host
+from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.opening import open_manifest
 from connector.running import run_pipelines
@@ -260,7 +261,7 @@ def schema(name: str) -> None:
     write_json(bundle(name))
 
 
-for each in (accounts, token, adopt, refresh, key):
+for each in (accounts, token, adopt, refresh, key, import_group):
     cli.add_command(each)
 
 
