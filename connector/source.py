@@ -91,6 +91,10 @@ class TokenSource:
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
         _sources.add(self)
 
+    def now(self) -> float:
+        """The time, seconds since the epoch."""
+        return self._clock()
+
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.
 

@@ -17,7 +17,7 @@ FOLDERS = {
 # here, and the page a line.
 FLOORS: dict[float, str] = {
     0.0: "errors secret template",
-    1.0: "endpointparts reading snap token",
+    1.0: "challenge endpointparts reading snap token",
     1.1: "endpoint",
     1.2: "account",
     2.0: "credentials jwts pkce record recordkey service tokenstore",
@@ -35,7 +35,7 @@ FLOORS: dict[float, str] = {
     4.3: "drive",
     5.0: "source",
     5.1: "login",
-    6.0: "body identity",
+    6.0: "body fence identity",
     6.1: "transport",
     7.0: "pluginfile yamlerror",
     7.1: "guarded yamlnode",
