@@ -36,7 +36,7 @@ def test_the_first_url_that_can_be_filled_counts() -> None:
     spec = {"token": {"url": ["https://{region}.example.com/token", "https://{host}/token"]}}
     assert account(spec, settings={"region": "eu", "host": "h"}).token_url() == "https://eu.example.com/token"
     assert account(spec, settings={"region": "", "host": "h"}).token_url() == "https://h/token"
-    with pytest.raises(TemplateError, match="{host} not set"):
+    with pytest.raises(TemplateError, match=r"\{host\} not set"):
         account(spec).token_url()
 
 
@@ -52,7 +52,11 @@ def test_vars_are_computed_from_what_is_there() -> None:
     """A var is a template or a choice by another value; it may use settings and vars before it."""
     spec = {
         "vars": {
-            "domain": {"map": {"sandbox": "test.example.com"}, "from": "kind", "default": "{org}.example.com"},
+            "domain": {
+                "map": {"sandbox": "test.example.com"},
+                "from": "kind",
+                "default": "{org}.example.com",
+            },
             "origin": "api.{domain}",
             "lost": "{nowhere}",
             "none": {"map": {"a": "b"}, "from": "nowhere"},
@@ -154,15 +158,15 @@ def test_scope_text(
     assert made.scope_text(refreshable=refreshable) == expected
 
 
-@given(st.text())
+# References and YAML bring no half characters, which no URL could carry.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(TEXT)
 def test_no_setting_moves_a_url_to_another_host(value: str) -> None:
     """In path and query any text stays what it is: host, path depth and parameters are the template's."""
     made = account({"token": {"url": "https://h.example.com/a/{x}/token?b={x}&c=d"}}, settings={"x": value})
-    try:
-        parts = urlsplit(made.token_url())
-    except (TemplateError, UnicodeEncodeError):
-        assert not value or any(0xD800 <= ord(c) < 0xE000 for c in value)
-        return
+    parts = urlsplit(made.token_url())
     assert parts.netloc == "h.example.com"
     assert [unquote(part) for part in parts.path.split("/")] == ["", "a", value, "token"]
     assert [unquote(part) for part in parts.query.split("&")] == [f"b={value}", "c=d"]
@@ -171,7 +175,7 @@ def test_no_setting_moves_a_url_to_another_host(value: str) -> None:
 HOSTLIKE = st.text(st.sampled_from("aB1.-_:/@?#\\[]%{} \x00é"), max_size=12)
 
 
-@given(st.one_of(HOSTLIKE, st.text()))
+@given(st.one_of(HOSTLIKE, TEXT))
 def test_a_host_setting_is_a_host_or_an_error(value: str) -> None:
     """Whatever stands in for a host either is that host in the URL, or the URL is refused."""
     made = account({"token": {"url": "https://{host}/token"}}, settings={"host": value})
