@@ -74,8 +74,9 @@ def test_vars_are_computed_from_what_is_there() -> None:
 
 
 def test_what_a_reply_said_fills_the_base_url() -> None:
-    """Some servers tell with the token where their API is; before that there is no base URL."""
-    made = account({"api": {"base_url": "{instance_url}/services", "hosts": ["files.{pod}.example.com"]}})
+    """Some servers tell with the token where their API is, over what a setting says; before that there is none."""
+    api = {"base_url": "{instance_url}/services", "hosts": ["files.{pod}.example.com"]}
+    made = account({"api": api}, settings={"pod": "us1"})
     captured = {"instance_url": "https://eu7.example.com/", "pod": "EU7"}
     assert made.base_url(captured) == "https://eu7.example.com/services"
     assert made.hosts(captured) == {"eu7.example.com", "files.eu7.example.com"}

@@ -279,7 +279,8 @@ def test_a_renewal_that_shows_the_access_token() -> None:
 
 def test_a_renewal_that_shows_the_client_alone() -> None:
     """`refresh: {with: client}` asks anew with the client's credentials; nothing is spent by it."""
-    request = renewed(account({"refresh": {"with": "client"}}))
+    request = renewed(account({"refresh": {"with": "client", "url": "https://{pod}.example.com/t"}}))
+    assert request.url == "https://eu7.example.com/t"
     assert form(request) == {"grant_type": "client_credentials", "client_id": "me", "client_secret": "pass"}
     assert request.presents == ""
     assert b"old-" not in request.body
