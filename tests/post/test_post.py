@@ -149,14 +149,14 @@ def test_a_damaged_compression_is_no_reply(server: RawServer, body: bytes, words
 
 def drip_headers(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while True:
+    for _ in range(200):
         connection.sendall(b"x")
         time.sleep(0.02)
 
 
 def drip_body(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    while True:
+    for _ in range(200):
         connection.sendall(b"x")
         time.sleep(0.02)
 
