@@ -79,6 +79,7 @@ def test_closing_waits_for_a_renewal_under_way(host: Host, outside: Outside) -> 
     assert outside.arrived.wait(10)
     closing = threading.Thread(target=host.close)
     closing.start()
+    closing.join(0.05)
     assert closing.is_alive()
     outside.gate.set()
     closing.join(10)
