@@ -24,7 +24,9 @@ import httpx
 from connector.account import TlsFiles
 from connector.effects import NoReply
 from connector.errors import ConnectorError
+from connector.reading import cleaned
 from connector.reply import Reply
+from connector.secret import Secret
 from connector.template import is_loopback
 from connector.tokenrequest import TokenRequest
 
@@ -35,7 +37,6 @@ _NOT_SENT = (
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
 )
 
 
@@ -71,18 +72,21 @@ class Poster:
         except ConnectorError as error:
             return NoReply(sent=False, words=str(error))
         except (httpx.InvalidURL, ValueError, OSError) as error:
-            # Not the error's own words: they may quote the header or URL that could not be built.
-            return NoReply(sent=False, words=f"the call cannot be made ({type(error).__name__})")
+            return _impossible(error)
         try:
             with _unlogged(), patience, _sent(transport, wire) as response:
                 return self._reply(response)
+        except httpx.LocalProtocolError as error:
+            return _impossible(error)
         except _NOT_SENT as error:
-            return NoReply(sent=False, words=_words("the server could not be reached", error))
+            words = _words("the server could not be reached", error, request.secrets)
+            return NoReply(sent=False, words=words)
         except _TooLate:
             return NoReply(sent=False, words=patience.words())
         except httpx.HTTPError as error:
-            words = patience.words() if patience.over else _words("the server gave no whole answer", error)
-            return NoReply(sent=True, words=words)
+            # What is no HTTP is quoted, and may be an echo of what was sent.
+            words = _words("the server gave no whole answer", error, request.secrets)
+            return NoReply(sent=True, words=patience.words() if patience.over else words)
         except _Unreadable as error:
             return NoReply(sent=True, words=str(error))
 
@@ -205,8 +209,13 @@ def _decoded(body: bytes, encoding: str) -> bytes:
     return plain
 
 
-def _words(what: str, error: Exception) -> str:
-    text = " ".join(str(error).split())[:160]
+def _impossible(error: Exception) -> NoReply:
+    # Not the error's own words: they may quote the header or URL that cannot be sent.
+    return NoReply(sent=False, words=f"the call cannot be made ({type(error).__name__})")
+
+
+def _words(what: str, error: Exception, secrets: tuple[Secret, ...]) -> str:
+    text = cleaned(str(error), secrets)[:160]
     return f"{what} ({type(error).__name__}{': ' + text if text else ''})"
 
 
