@@ -56,8 +56,8 @@ def post(url: str, data: dict[str, str], *, auth: tuple[str, str] | str = "", **
     """A call as the client `auth`: a pair for Basic, a name for a public one."""
     pair = auth if isinstance(auth, tuple) else None
     fields = data if pair or not auth else data | {"client_id": str(auth)}
-    with httpx.Client(trust_env=False, timeout=10) as client:
-        return client.post(url, data=fields, auth=pair, **more)
+    with httpx.Client(trust_env=False, timeout=10, auth=pair) as client:
+        return client.post(url, data=fields, **more)
 
 
 def get(url: str, token: str | None = None) -> httpx.Response:

@@ -173,23 +173,28 @@ def browser_person(
     from selenium.webdriver.support.wait import WebDriverWait
 
     origin, answers = urlsplit(url).netloc, answers_of(login, user_code)
+    sent: set[tuple[str, ...]] = set()
     chrome.get(url)
     for _ in range(STEPS):
         if urlsplit(chrome.current_url).netloc != origin:
             return chrome.page_source
-        buttons = chrome.find_elements(By.CSS_SELECTOR, "button, input[type=submit]")
+        # In this order: a form that sends itself may be gone before its buttons are looked for.
         forms = chrome.find_elements(By.CSS_SELECTOR, "form")
+        buttons = chrome.find_elements(By.CSS_SELECTOR, "button, input[type=submit]")
         if not forms:
             return chrome.page_source
         if not buttons:
             # One that sends itself.
             WebDriverWait(chrome, 10, poll_frequency=0.02).until(staleness_of(forms[0]))
             continue
-        for box in chrome.find_elements(
-            By.CSS_SELECTOR, "input:not([type]), input[type=text], input[type=password]"
-        ):
-            name = box.get_attribute("name") or ""
-            if name in answers:
+        boxes = chrome.find_elements(By.CSS_SELECTOR, "input")
+        asked = (chrome.current_url, *sorted(box.get_attribute("name") or "" for box in boxes))
+        if asked in sent:
+            return chrome.page_source
+        sent.add(asked)
+        for box in boxes:
+            name = box.get_attribute("name")
+            if name in answers and box.is_displayed():
                 box.clear()
                 box.send_keys(answers[name])
         no = [b for b in buttons if {str(b.get_attribute(a)).lower() for a in ("name", "value")} & set(NO)]
