@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django_server import DjangoServer
 from oidc_server import OidcServer
 from rig_process import RigProcess
 
@@ -49,12 +50,34 @@ def oidc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcServer]:
 
 @pytest.fixture
 def make_oidc(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., OidcServer]]:
-    """Another one, with settings of its own: ``make_oidc(accessTokenTtl=60, rotate=False)``."""
+    """Another one, with settings of its own: ``make_oidc(access_token_ttl=60, rotate=False)``."""
     used = request.node.stash.setdefault(SAID, [])
     with ExitStack() as stack:
 
         def make(**settings: Any) -> OidcServer:
             server = OidcServer(log=tmp_path / f"oidc-{len(used)}.log", **settings)
+            stack.enter_context(server)
+            used.append(server)
+            return server
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def toolkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoServer]:
+    """One django-oauth-toolkit for all tests that its defaults suit (toolkit/serve.py)."""
+    with DjangoServer(log=tmp_path_factory.mktemp("toolkit") / "stderr.log") as server:
+        yield server
+
+
+@pytest.fixture
+def make_toolkit(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., DjangoServer]]:
+    """Another one, with settings of its own: ``make_toolkit(grace=3)``."""
+    used = request.node.stash.setdefault(SAID, [])
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> DjangoServer:
+            server = DjangoServer(log=tmp_path / f"toolkit-{len(used)}.log", **settings)
             stack.enter_context(server)
             used.append(server)
             return server

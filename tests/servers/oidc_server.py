@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import socket
 import subprocess
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from rig_process import RigProcess
@@ -26,13 +23,8 @@ def secret_of(client_id: str) -> str:
     return ODD_SECRET if client_id == "odd:client" else f"secret-of-{client_id}-long-enough-for-hmac-sha256"
 
 
-def fingerprint(token: str) -> str:
-    """How /stats names a refresh token."""
-    return hashlib.sha256(token.encode()).hexdigest()[:8]
-
-
 class OidcServer(RigProcess):
-    """Settings are those of oidc/settings.mjs, by their names there."""
+    """Settings are those of oidc/settings.mjs, in snake_case."""
 
     def __init__(self, *, log: Path, **settings: Any) -> None:
         node = _node()
@@ -42,7 +34,8 @@ class OidcServer(RigProcess):
             "exactRedirect", f"http://127.0.0.1:{_free_port()}/callback"
         )
         settings.setdefault("jwks", {"keys": [public_jwk(self.key)]})
-        super().__init__([node, str(FOLDER / "server.mjs"), json.dumps(settings)], log=log)
+        named = {_camel(name): value for name, value in settings.items()}
+        super().__init__([node, str(FOLDER / "server.mjs"), json.dumps(named)], log=log)
 
     @property
     def discovery(self) -> str:
@@ -52,15 +45,6 @@ class OidcServer(RigProcess):
     def key_pem(self) -> bytes:
         """The private key of the client ``pkjwt`` (ES256; its ``kid`` is ``pkjwt``)."""
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-    def stats(self) -> dict[str, Any]:
-        stats: dict[str, Any] = httpx.get(f"{self.url}/stats", trust_env=False).json()
-        return stats
-
-    def shown(self, refresh_token: str) -> int:
-        """How often this refresh token came to the token endpoint."""
-        presentations: Mapping[str, int] = self.stats()["refresh_tokens"]
-        return presentations.get(fingerprint(refresh_token), 0)
 
 
 def install() -> None:
@@ -102,6 +86,11 @@ def _program(name: str) -> str:
             f"These tests need {name}, and there is none. On Debian: apt-get install nodejs npm (or run .ci/servers)"
         )
     return found
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _free_port() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import selectors
@@ -9,7 +10,14 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
+
+import httpx
+
+
+def fingerprint(token: str) -> str:
+    """How /stats names a refresh token."""
+    return hashlib.sha256(token.encode()).hexdigest()[:8]
 
 
 class RigProcess:
@@ -30,6 +38,16 @@ class RigProcess:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def stats(self) -> dict[str, Any]:
+        """What it was asked so far."""
+        stats: dict[str, Any] = httpx.get(f"{self.url}/stats", trust_env=False).json()
+        return stats
+
+    def shown(self, refresh_token: str) -> int:
+        """How often this refresh token came to the token endpoint."""
+        presentations: Mapping[str, int] = self.stats()["refresh_tokens"]
+        return presentations.get(fingerprint(refresh_token), 0)
 
     @property
     def said(self) -> str:
