@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from oidc_server import public_jwk
 
 
 def b64(raw: bytes) -> str:
@@ -60,7 +66,33 @@ def post(url: str, data: dict[str, str], *, auth: tuple[str, str] | str = "", **
         return client.post(url, data=fields, **more)
 
 
-def get(url: str, token: str | None = None) -> httpx.Response:
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+def get(url: str, token: str = "", headers: dict[str, str] | None = None) -> httpx.Response:
+    headers = headers or ({"authorization": f"Bearer {token}"} if token else {})
     with httpx.Client(trust_env=False, timeout=10) as client:
         return client.get(url, headers=headers)
+
+
+def jws(header: dict[str, Any], claims: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> str:
+    """Signed with ES256."""
+    body = ".".join(b64(json.dumps(part).encode()) for part in ({**header, "alg": "ES256"}, claims))
+    r, s = decode_dss_signature(key.sign(body.encode(), ec.ECDSA(SHA256())))
+    return f"{body}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+def proof(
+    key: ec.EllipticCurvePrivateKey, method: str, url: str, *, token: str = "", nonce: str = ""
+) -> dict[str, str]:
+    """The headers of a request with a DPoP proof (RFC 9449)."""
+    claims: dict[str, Any] = {
+        "jti": secrets.token_urlsafe(16),
+        "htm": method,
+        "htu": url,
+        "iat": int(time.time()),
+    }
+    if token:
+        claims["ath"] = b64(hashlib.sha256(token.encode()).digest())
+    if nonce:
+        claims["nonce"] = nonce
+    jwk = {name: value for name, value in public_jwk(key).items() if name in ("kty", "crv", "x", "y")}
+    headers = {"DPoP": jws({"typ": "dpop+jwt", "jwk": jwk}, claims, key)}
+    return headers | ({"Authorization": f"DPoP {token}"} if token else {})
