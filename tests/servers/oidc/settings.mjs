@@ -1,5 +1,5 @@
 // What a test may ask of the server, and the configuration of oidc-provider that follows from it.
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 
 import { errors } from 'oidc-provider';
 
@@ -29,12 +29,23 @@ export function withDefaults(given) {
   return { ...DEFAULTS, ...given };
 }
 
+function signingKey() {
+  // By way of PEM: Node 20 hangs now and then when it exports a key that it has just made, since collecting
+  // the garbage of the making takes the lock that the export holds.
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const jwk = createPrivateKey(privateKey).export({ format: 'jwk' });
+  return { ...jwk, use: 'sig', alg: 'RS256', kid: 'of-this-run' };
+}
+
 export function configuration(settings, issuer) {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const nonces = settings.dpopNonce;
   return {
     clients: clients(settings),
-    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256', kid: 'of-this-run' }] },
+    jwks: { keys: [signingKey()] },
     cookies: { keys: [randomBytes(16).toString('hex')] },
     scopes: ['openid', 'offline_access', 'profile', 'read', 'write'],
     claims: { openid: ['sub'], profile: ['name'] },
