@@ -63,7 +63,7 @@ def routes(state: State) -> list[Route]:
 
     made = [
         Route("/coupa/api/elsewhere", guard(elsewhere)),
-        Route("/coupa/oauth2/authorizations/new", authorization_page(state, HABITS)),
+        Route("/coupa/oauth2/authorizations/new", authorization_page(state, HABITS), methods=["GET", "POST"]),
         Route("/coupa/oauth2/token", token_endpoint(state, HABITS), methods=["POST"]),
     ]
     for collection, right in (("suppliers", "supplier"), ("invoices", "invoice")):

@@ -42,6 +42,7 @@ class Sandbox:
             may choose its own with the extra form field ``sandbox_lifetime``; its refresh tokens remember it.
         records: how many records there are; None: a few thousand.
         rate_limit: False: none; True: the vendors' limits; a number: so many API requests per second.
+        ask: show a consent page to a browser; False: consent at once, whoever asks.
         clock: returns seconds since the epoch.
     """
 
@@ -53,11 +54,12 @@ class Sandbox:
         lifetime_s: float | None = None,
         records: Records | None = None,
         rate_limit: bool | float = False,
+        ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._port = port
         self._state = State(
-            seed=seed, lifetime_s=lifetime_s, records=records, rate_limit=rate_limit, clock=clock
+            seed=seed, lifetime_s=lifetime_s, records=records, rate_limit=rate_limit, ask=ask, clock=clock
         )
         self._url = ""
         self._listening: Listening | None = None
@@ -176,9 +178,9 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C, which ends it without a traceback; `on_ready` is told when it listens.
 
-    Raises OSError when the port is taken.
+    A person in a browser is asked for consent. Raises OSError when the port is taken.
     """
-    with Sandbox(port, seed=seed, lifetime_s=lifetime_s, rate_limit=rate_limit) as sandbox:
+    with Sandbox(port, seed=seed, lifetime_s=lifetime_s, rate_limit=rate_limit, ask=True) as sandbox:
         try:
             if on_ready is not None:
                 on_ready(sandbox)

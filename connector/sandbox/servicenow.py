@@ -68,7 +68,7 @@ def routes(state: State) -> list[Route]:
 
     revoke = revocation_endpoint(state, HABITS, authenticated=False)
     return [
-        Route("/servicenow/oauth_auth.do", authorization_page(state, HABITS)),
+        Route("/servicenow/oauth_auth.do", authorization_page(state, HABITS), methods=["GET", "POST"]),
         Route("/servicenow/oauth_token.do", token_endpoint(state, HABITS), methods=["POST"]),
         Route("/servicenow/oauth_revoke_token.do", revoke, methods=["GET", "POST"]),
         Route("/servicenow/api/now/elsewhere", guard(elsewhere)),

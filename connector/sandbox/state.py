@@ -46,6 +46,7 @@ class State:
         seed: decides keys, records and schedules.
         lifetime_s: access-token lifetime of every persona; None: each vendor's own.
         rate_limit: False: none; True: the vendor's; a number: so many requests per second.
+        ask: whether a browser is shown the consent page; everyone else is redirected at once.
         clock: seconds since the epoch.
         foreign_url: where redirects to another host point.
     """
@@ -57,11 +58,13 @@ class State:
         lifetime_s: float | None = None,
         records: Records | None = None,
         rate_limit: bool | float = False,
+        ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.seed = seed
         self.lifetime_s = lifetime_s
         self.rate_limit = rate_limit
+        self.ask = ask
         self.clock = clock
         self.lock = threading.RLock()
         self.signer = Signer(seed)

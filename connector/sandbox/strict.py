@@ -65,7 +65,7 @@ def bench_routes(state: State, habits: Habits, guard: Door) -> list[Route]:
     bench = _Bench(state)
     revoke = revocation_endpoint(state, habits, authenticated=True)
     return [
-        Route(root + "/authorize", authorization_page(state, habits)),
+        Route(root + "/authorize", authorization_page(state, habits), methods=["GET", "POST"]),
         Route(root + "/token", token_endpoint(state, habits), methods=["POST"]),
         Route(root + "/revoke", revoke, methods=["POST"]),
         Route(root + "/api/items", guard(bench.items, scope="items.read")),

@@ -6,19 +6,19 @@ import base64
 import binascii
 import hmac
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from connector.sandbox import faults
 from connector.sandbox.exchange import exchange
+from connector.sandbox.forms import read_form
 from connector.sandbox.habits import CLIENTS, Client, Habits, Refusal
 from connector.sandbox.state import State
 from connector.sandbox.tokens import Claims
 
 Handler = Callable[[Request], Awaitable[Response]]
-_FORM = "application/x-www-form-urlencoded"
 _SESSION_S = 28_800.0
 
 
@@ -62,27 +62,6 @@ def revocation_endpoint(state: State, habits: Habits, *, authenticated: bool) ->
         return Response(status_code=200)
 
     return revoke
-
-
-async def read_form(request: Request, habits: Habits) -> dict[str, str]:
-    """Return the fields of a token call; raises Refusal for what this server does not take."""
-    body = await request.body()
-    content_type = request.headers.get("content-type", "")
-    media_type = content_type if habits.one_method else content_type.partition(";")[0].strip()
-    if media_type.lower() != _FORM:
-        raise Refusal("invalid_request", f"the content type must be {_FORM}")
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
-    except (UnicodeDecodeError, ValueError) as broken:
-        raise Refusal("invalid_request", "the body is not a form in UTF-8") from broken
-    form = dict(pairs)
-    if habits.one_method and len(form) != len(pairs):
-        raise Refusal("invalid_request", "a field is repeated")
-    if request.url.query:
-        if not habits.url_credentials:
-            raise Refusal("invalid_request", "fields are taken from the body only, not from the URL")
-        form = dict(request.query_params) | form
-    return form
 
 
 def read_client(request: Request, form: dict[str, str], habits: Habits) -> Client:
