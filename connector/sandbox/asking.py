@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from connector.sandbox.exchange import chosen_lifetime, wanted_scopes
 from connector.sandbox.habits import CLIENTS, Habits, Refusal
+from connector.sandbox.issuing import chosen_lifetime, wanted_resources, wanted_scopes
 from connector.sandbox.state import State
-from connector.sandbox.tokens import Claims, new_family
+from connector.sandbox.tokens import Claims, Terms, new_family
 
 _CODE_S = 60.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -49,6 +49,7 @@ def draft_code(state: State, habits: Habits, asked: Mapping[str, str]) -> Claims
         family=new_family(),
         challenge=challenge,
         redirect_uri=asked["redirect_uri"],
+        terms=Terms(resources=wanted_resources(asked)),
     )
 
 

@@ -18,6 +18,11 @@ ODD_CLIENT_ID = "odd client:1"
 ODD_CLIENT_SECRET = "p%40ss+wörd/&=: "
 PASSWORD_USER, PASSWORD = "admin", "sandbox"
 
+# The grant types whose names are long (RFC 8628 section 3.4, RFC 7523 section 2.1, RFC 8693 section 2.1).
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+ASSERTION_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+
 # None: a public client (RFC 6749 section 2.1).
 CLIENTS: Mapping[str, str | None] = {
     CLIENT_ID: CLIENT_SECRET,
@@ -42,7 +47,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Who is calling the token endpoint, and whether it proved it with a secret."""
+    """Who is calling, and whether it is one that has nothing to prove it with (RFC 6749 section 2.1)."""
 
     client_id: str
     public: bool

@@ -13,12 +13,13 @@ from starlette.routing import Route
 
 from connector.sandbox import coupa, flaky, servicenow, strict
 from connector.sandbox.counts import PersonaCounts
-from connector.sandbox.exchange import issue, wanted_scopes
 from connector.sandbox.foreign import foreign_app
 from connector.sandbox.habits import CLIENT_ID, CLIENTS, Client, Habits
+from connector.sandbox.issuing import issue, wanted_scopes
 from connector.sandbox.records import Records
 from connector.sandbox.serving import Listening, listener
 from connector.sandbox.state import ForeignRequest, State
+from connector.sandbox.tokens import Agreement
 from connector.sandbox.welcome import welcome
 
 _HOST = "127.0.0.1"
@@ -141,11 +142,22 @@ class Sandbox:
         """
         habits = _PERSONAS[persona]
         client = Client(client_id=client_id, public=CLIENTS[client_id] is None)
-        granted = wanted_scopes(habits, " ".join(scopes))
+        agreement = Agreement(
+            scopes=wanted_scopes(habits, " ".join(scopes)),
+            lifetime_s=lifetime_s,
+        )
         with self._state.lock:
-            return issue(
-                self._state, habits, client, grant="authorization_code", scopes=granted, lifetime_s=lifetime_s
-            )
+            return issue(self._state, habits, client, grant="authorization_code", agreement=agreement)
+
+    def approve(self, user_code: str) -> None:
+        """Sign a device in, as the person does who types its code. KeyError: no device has this code."""
+        with self._state.lock:
+            self._state.devices.decide(user_code, "allow")
+
+    def deny(self, user_code: str) -> None:
+        """Say no to a device. KeyError: no device has this code."""
+        with self._state.lock:
+            self._state.devices.decide(user_code, "deny")
 
     def expire(self, persona: str) -> None:
         """Stop accepting the access tokens that `persona` issued until now: the next call gets a 401."""

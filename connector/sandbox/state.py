@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connector.sandbox.counts import Counts
+from connector.sandbox.devices import Devices
 from connector.sandbox.records import Records
 from connector.sandbox.tokens import Claims, Kind, Signer, fingerprint
 
@@ -69,6 +70,7 @@ class State:
         self.lock = threading.RLock()
         self.signer = Signer(seed)
         self.counts = Counts()
+        self.devices = Devices()
         self.records = records or Records(seed=seed)
         self.foreign_url = "http://foreign.test"
         self.foreign_requests: list[ForeignRequest] = []

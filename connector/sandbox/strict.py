@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from connector.sandbox.consent import authorization_page
+from connector.sandbox.device_endpoint import device_routes
 from connector.sandbox.guard import Door, Guard, challenge, whole_number
-from connector.sandbox.habits import Habits, Refusal
+from connector.sandbox.habits import DEVICE_GRANT, Habits, Refusal
 from connector.sandbox.state import State
 from connector.sandbox.token_endpoint import revocation_endpoint, token_endpoint
 
@@ -35,14 +36,14 @@ def refuse(refusal: Refusal) -> Response:
 
 def refreshable(grant: str, scopes: tuple[str, ...], public: bool) -> bool:
     """Whoever has a person behind it gets a refresh token."""
-    return grant == "authorization_code"
+    return grant in ("authorization_code", DEVICE_GRANT)
 
 
 HABITS = Habits(
     name="strict",
     access_lifetime_s=300,
     refresh_lifetime_s=30 * 86_400,
-    grants=frozenset({"authorization_code", "refresh_token", "client_credentials"}),
+    grants=frozenset({"authorization_code", "refresh_token", "client_credentials", DEVICE_GRANT}),
     refreshable=refreshable,
     refuse=refuse,
     default_scopes=("items.read", "items.write"),
@@ -56,7 +57,9 @@ HABITS = Habits(
 def routes(state: State) -> list[Route]:
     """Return the routes of this persona."""
     guard = Guard(state=state, persona="strict", unauthorized=_unauthorized, forbidden=_forbidden)
-    return bench_routes(state, HABITS, guard)
+    return bench_routes(state, HABITS, guard) + device_routes(
+        state, HABITS, path="/strict/device", page_path="/strict/activate", says_interval=True
+    )
 
 
 def bench_routes(state: State, habits: Habits, guard: Door) -> list[Route]:

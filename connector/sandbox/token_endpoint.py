@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from connector.sandbox import faults
-from connector.sandbox.exchange import exchange
+from connector.sandbox.exchange import Call, exchange
 from connector.sandbox.forms import read_form
 from connector.sandbox.habits import CLIENTS, Client, Habits, Refusal
 from connector.sandbox.state import State
@@ -34,7 +34,7 @@ def token_endpoint(state: State, habits: Habits) -> Handler:
                 return early
             client = read_client(request, form, habits)
             with state.lock:
-                reply = exchange(state, habits, client, form)
+                reply = exchange(state, habits, Call(client=client, form=form))
         except Refusal as refusal:
             state.counts.add(habits.name, "refused")
             return habits.refuse(refusal)
