@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from connector.sandbox import forms, pages
+from connector.sandbox.addresses import issuer
 from connector.sandbox.asking import check_return, draft_code
 from connector.sandbox.habits import Habits, Refusal
 from connector.sandbox.state import State
@@ -26,8 +27,8 @@ def authorization_page(state: State, habits: Habits) -> Handler:
     """Return the handler of a persona's authorization endpoint (RFC 6749 section 3.1)."""
 
     async def authorize(request: Request) -> Response:
-        asked = forms.query(request)
         try:
+            asked = _asked(state, habits, request)
             check_return(state, asked)
         except Refusal as refusal:
             return PlainTextResponse(f"{refusal.description}\n", status_code=400)
@@ -36,6 +37,8 @@ def authorization_page(state: State, habits: Habits) -> Handler:
             person = await _person(state, request)
             if person == "ask":
                 return _consent_page(habits, code)
+            if not _use_up(state, habits, request):
+                return PlainTextResponse("This request was used before.\n", status_code=400)
             if person == "deny":
                 raise Refusal("access_denied", "the person said no")
             answer = {"code": state.signer.sign(code)}
@@ -44,6 +47,26 @@ def authorization_page(state: State, habits: Habits) -> Handler:
         return _back(request, habits, asked, answer)
 
     return authorize
+
+
+def _asked(state: State, habits: Habits, request: Request) -> Mapping[str, str]:
+    """Return the request itself, or what its client pushed (RFC 9126 section 4); raises Refusal."""
+    given = forms.query(request)
+    if not habits.pushed or "request_uri" not in given:
+        return given
+    pushed = state.pushed.get(given["request_uri"])
+    if pushed is None or pushed.persona != habits.name or pushed.expires_at <= state.clock():
+        raise Refusal("invalid_request_uri", "This request is not known, or no longer.")
+    if given.get("client_id") != pushed.fields["client_id"]:
+        raise Refusal("invalid_request", "This request was pushed by another client.")
+    return pushed.fields
+
+
+def _use_up(state: State, habits: Habits, request: Request) -> bool:
+    """Forget a pushed request now that it is answered; False when another answer was quicker."""
+    name = request.query_params.get("request_uri")
+    with state.lock:
+        return name is None or not habits.pushed or state.pushed.pop(name, None) is not None
 
 
 async def _person(state: State, request: Request) -> str:
@@ -63,6 +86,7 @@ def _consent_page(habits: Habits, code: Claims) -> Response:
         {
             "Client": code.client_id,
             "It wants to": code.scopes,
+            "It will use this at": code.terms.resources,
             "Then you go back to": code.redirect_uri,
         }
     )
@@ -74,7 +98,7 @@ def _back(request: Request, habits: Habits, asked: Mapping[str, str], answer: di
     if "state" in asked:
         answer["state"] = asked["state"]
     if habits.one_method:  # RFC 9207 section 2
-        answer["iss"] = f"{str(request.base_url).rstrip('/')}/{habits.name}"
+        answer["iss"] = issuer(request, habits)
     redirect_uri = asked["redirect_uri"]
     joiner = "&" if "?" in redirect_uri else "?"
     # After a form it must be 303, or the form would be sent on (RFC 9700 section 4.12).

@@ -24,6 +24,7 @@ HABITS = replace(
     grants=frozenset({"authorization_code", "refresh_token", "client_credentials"}),
     rotates=False,
     one_method=False,
+    pushed=False,
 )
 
 

@@ -18,6 +18,10 @@ ODD_CLIENT_ID = "odd client:1"
 ODD_CLIENT_SECRET = "p%40ss+wörd/&=: "
 PASSWORD_USER, PASSWORD = "admin", "sandbox"
 
+# The person who sits at every browser, and the way of proving it that `acr_values` may ask for.
+PERSON, PERSON_NAME = "ada", "Ada Baker"
+ACR = "urn:sandbox:two-factors"
+
 # The grant types whose names are long (RFC 8628 section 3.4, RFC 7523 section 2.1, RFC 8693 section 2.1).
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 ASSERTION_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -70,6 +74,7 @@ class Habits:
             parameters (RFC 6749 sections 2.3 and 3.2, read to the letter).
         url_credentials: takes fields of a token call from the query too.
         needs_pkce: of every client; public ones always need it.
+        pushed: takes requests by the name that its client was given for them (RFC 9126).
         needs_state: refuses an authorization request without ``state``.
         rotates: each use of a refresh token answers a new one; the second use kills the family.
         reissues: a refresh answers a still valid access token unchanged.
@@ -89,6 +94,7 @@ class Habits:
     one_method: bool = False
     url_credentials: bool = False
     needs_pkce: bool = False
+    pushed: bool = False
     needs_state: bool = False
     rotates: bool = False
     reissues: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,15 @@ class Family:
 
     generation: int
     revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """An authorization request that a client left at a persona, until it is used or expires."""
+
+    persona: str
+    fields: Mapping[str, str] = field(repr=False)
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class State:
         self.signer = Signer(seed)
         self.counts = Counts()
         self.devices = Devices()
+        self.pushed: dict[str, Pushed] = {}
         self.records = records or Records(seed=seed)
         self.foreign_url = "http://foreign.test"
         self.foreign_requests: list[ForeignRequest] = []

@@ -18,6 +18,9 @@ from connector.sandbox.consent import authorization_page
 from connector.sandbox.device_endpoint import device_routes
 from connector.sandbox.guard import Door, Guard, challenge, whole_number
 from connector.sandbox.habits import DEVICE_GRANT, Habits, Refusal
+from connector.sandbox.introspection import introspection_endpoint, userinfo
+from connector.sandbox.metadata import metadata_routes
+from connector.sandbox.pushed import pushed_endpoint
 from connector.sandbox.state import State
 from connector.sandbox.token_endpoint import revocation_endpoint, token_endpoint
 
@@ -50,6 +53,7 @@ HABITS = Habits(
     basic=True,
     one_method=True,
     needs_pkce=True,
+    pushed=True,
     rotates=True,
 )
 
@@ -57,9 +61,16 @@ HABITS = Habits(
 def routes(state: State) -> list[Route]:
     """Return the routes of this persona."""
     guard = Guard(state=state, persona="strict", unauthorized=_unauthorized, forbidden=_forbidden)
-    return bench_routes(state, HABITS, guard) + device_routes(
-        state, HABITS, path="/strict/device", page_path="/strict/activate", says_interval=True
-    )
+    return [
+        *bench_routes(state, HABITS, guard),
+        *metadata_routes(HABITS),
+        *device_routes(
+            state, HABITS, path="/strict/device", page_path="/strict/activate", says_interval=True
+        ),
+        Route("/strict/par", pushed_endpoint(state, HABITS), methods=["POST"]),
+        Route("/strict/introspect", introspection_endpoint(state, HABITS), methods=["POST"]),
+        Route("/strict/userinfo", guard(userinfo), methods=["GET", "POST"]),
+    ]
 
 
 def bench_routes(state: State, habits: Habits, guard: Door) -> list[Route]:
