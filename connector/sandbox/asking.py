@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from connector.sandbox.habits import CLIENTS, Habits, Refusal
+from connector.sandbox.clientauth import is_known, is_public
+from connector.sandbox.habits import Habits, Refusal
 from connector.sandbox.issuing import chosen_lifetime, wanted_resources, wanted_scopes
 from connector.sandbox.state import State
 from connector.sandbox.tokens import Claims, Terms, new_family
@@ -20,7 +21,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 def check_return(state: State, asked: Mapping[str, str]) -> None:
     """Raise Refusal unless the redirect URI may be redirected to (RFC 9700 section 4.11)."""
-    if asked.get("client_id", "") not in CLIENTS:
+    if not is_known(state, asked.get("client_id", "")):
         raise Refusal("invalid_client", "This client is not registered here.")
     if not _is_loopback(asked.get("redirect_uri", "")):
         raise Refusal("invalid_request", "The redirect URI must be an http loopback address.")
@@ -33,7 +34,7 @@ def draft_code(state: State, habits: Habits, asked: Mapping[str, str]) -> Claims
     if habits.needs_state and not asked.get("state"):
         raise Refusal("invalid_request", "state is missing")
     challenge = asked.get("code_challenge", "")
-    if not challenge and (habits.needs_pkce or CLIENTS[asked["client_id"]] is None):
+    if not challenge and (habits.needs_pkce or is_public(state, asked["client_id"])):
         raise Refusal("invalid_request", "code_challenge is missing")
     if challenge and asked.get("code_challenge_method") != "S256":
         raise Refusal("invalid_request", "code_challenge_method must be S256")
@@ -49,7 +50,10 @@ def draft_code(state: State, habits: Habits, asked: Mapping[str, str]) -> Claims
         family=new_family(),
         challenge=challenge,
         redirect_uri=asked["redirect_uri"],
-        terms=Terms(resources=wanted_resources(asked)),
+        terms=Terms(
+            resources=wanted_resources(asked),
+            key=asked.get("dpop_jkt", "") if habits.nonce_s else "",
+        ),
     )
 
 

@@ -40,6 +40,7 @@ def _refreshable(grant: str, scopes: tuple[str, ...], public: bool) -> bool:
 
 HABITS = Habits(
     name="coupa",
+    token_path="/coupa/oauth2/token",
     access_lifetime_s=86_400,
     refresh_lifetime_s=90 * 86_400,
     token_type="bearer",
@@ -65,7 +66,7 @@ def routes(state: State) -> list[Route]:
     made = [
         Route("/coupa/api/elsewhere", guard(elsewhere)),
         Route("/coupa/oauth2/authorizations/new", authorization_page(state, HABITS), methods=["GET", "POST"]),
-        Route("/coupa/oauth2/token", token_endpoint(state, HABITS), methods=["POST"]),
+        Route(HABITS.token_path, token_endpoint(state, HABITS), methods=["POST"]),
     ]
     # Coupa documents the grant and no paths for it: these are ours.
     made += device_routes(

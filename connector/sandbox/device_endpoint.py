@@ -15,11 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connector.sandbox import forms, pages
+from connector.sandbox.clientauth import read_client
 from connector.sandbox.devices import Decision, Device
 from connector.sandbox.habits import Client, Habits, Refusal
 from connector.sandbox.issuing import chosen_lifetime, seconds, wanted_resources, wanted_scopes
 from connector.sandbox.state import State
-from connector.sandbox.token_endpoint import Handler, read_client
+from connector.sandbox.token_endpoint import Handler
 from connector.sandbox.tokens import Agreement, Terms
 
 _EXPIRES_S = 900.0
@@ -44,7 +45,7 @@ def _device_endpoint(state: State, habits: Habits, page_path: str, says_interval
     async def device(request: Request) -> Response:
         try:
             form = await forms.read_form(request, habits)
-            waiting = _device(state, habits, read_client(request, form, habits), form)
+            waiting = _device(state, habits, read_client(state, habits, request, form), form)
         except Refusal as refusal:
             return habits.refuse(refusal)
         with state.lock:

@@ -9,35 +9,22 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from connector.sandbox.habits import DEVICE_GRANT, PASSWORD, PASSWORD_USER, Client, Habits, Refusal
-from connector.sandbox.issuing import (
-    asked_anew,
-    chosen_lifetime,
-    issue,
-    narrow,
-    wanted_resources,
-    wanted_scopes,
+from connector.sandbox import delegation
+from connector.sandbox.habits import (
+    ASSERTION_GRANT,
+    DEVICE_GRANT,
+    EXCHANGE_GRANT,
+    PASSWORD,
+    PASSWORD_USER,
+    Habits,
+    Refusal,
 )
+from connector.sandbox.issuing import Call, asked_anew, issue, issue_at_once, narrow
 from connector.sandbox.state import State
-from connector.sandbox.tokens import Agreement, Terms, fingerprint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A token call that was read and whose sender is known.
-
-    Attributes:
-        client: who calls.
-        form: the fields.
-        key: thumbprint of the key that the caller proved to hold (RFC 9449); empty: none.
-    """
-
-    client: Client
-    form: Mapping[str, str] = field(repr=False)
-    key: str = ""
+from connector.sandbox.tokens import Claims, Terms, fingerprint
 
 
 def exchange(state: State, habits: Habits, call: Call) -> dict[str, Any]:
@@ -60,6 +47,7 @@ def _refresh(state: State, habits: Habits, call: Call) -> dict[str, Any]:
     claims = state.read(habits.name, "refresh", text)
     if claims is None or claims.client_id != call.client.client_id:
         raise Refusal("invalid_grant", "the refresh token is invalid, expired, revoked or another client's")
+    _check_key(claims, call)
     # All that can be wrong with the call is found before the token is used up.
     agreement = asked_anew(claims.agreement(), call.form)
     narrowed = narrow(agreement, call.form)
@@ -71,11 +59,10 @@ def _refresh(state: State, habits: Habits, call: Call) -> dict[str, Any]:
     return issue(
         state,
         habits,
-        call.client,
+        call,
         grant="authorization_code",
         agreement=agreement,
         narrowed=narrowed,
-        key=call.key,
         refresh_token=None if habits.rotates else text,
     )
 
@@ -86,16 +73,14 @@ def _code(state: State, habits: Habits, call: Call) -> dict[str, Any]:
         raise Refusal("invalid_grant", "the code is invalid, expired or another client's")
     if call.form.get("redirect_uri", "") != claims.redirect_uri:
         raise Refusal("invalid_grant", "redirect_uri differs from the one of the authorization request")
+    _check_key(claims, call)
     if claims.challenge and not _proves(call.form.get("code_verifier", ""), claims.challenge):
         raise Refusal("invalid_grant", "code_verifier does not match the code challenge")
     agreement = asked_anew(claims.agreement(), call.form)
     narrowed = narrow(agreement, call.form, scopes=False)
     if not state.spend_code(claims):
         raise Refusal("invalid_grant", "the code was used before")
-    grant = "authorization_code"
-    return issue(
-        state, habits, call.client, grant=grant, agreement=agreement, narrowed=narrowed, key=call.key
-    )
+    return issue(state, habits, call, grant="authorization_code", agreement=agreement, narrowed=narrowed)
 
 
 def _device(state: State, habits: Habits, call: Call) -> dict[str, Any]:
@@ -105,31 +90,17 @@ def _device(state: State, habits: Habits, call: Call) -> dict[str, Any]:
     agreement = asked_anew(device.agreement, call.form)
     narrowed = narrow(agreement, call.form, scopes=False)
     device.poll(state.clock())
-    grant = DEVICE_GRANT
-    return issue(
-        state, habits, call.client, grant=grant, agreement=agreement, narrowed=narrowed, key=call.key
-    )
+    return issue(state, habits, call, grant=DEVICE_GRANT, agreement=agreement, narrowed=narrowed)
 
 
 def _password(state: State, habits: Habits, call: Call) -> dict[str, Any]:
     if (call.form.get("username"), call.form.get("password")) != (PASSWORD_USER, PASSWORD):
         raise Refusal("invalid_grant", "user name or password is wrong")
-    return _at_once(state, habits, call, Terms(subject=PASSWORD_USER))
+    return issue_at_once(state, habits, call, Terms(subject=PASSWORD_USER))
 
 
 def _client(state: State, habits: Habits, call: Call) -> dict[str, Any]:
-    return _at_once(state, habits, call, Terms(subject=call.client.client_id))
-
-
-def _at_once(state: State, habits: Habits, call: Call, terms: Terms) -> dict[str, Any]:
-    """Return the reply to a call that brings everything along."""
-    agreement = Agreement(
-        scopes=wanted_scopes(habits, call.form.get("scope", "")),
-        terms=replace(terms, resources=wanted_resources(call.form)),
-        lifetime_s=chosen_lifetime(call.form),
-    )
-    grant = call.form["grant_type"]
-    return issue(state, habits, call.client, grant=grant, agreement=agreement, key=call.key)
+    return issue_at_once(state, habits, call, Terms(subject=call.client.client_id))
 
 
 _GRANTS: Mapping[str, Callable[[State, Habits, Call], dict[str, Any]]] = {
@@ -138,8 +109,19 @@ _GRANTS: Mapping[str, Callable[[State, Habits, Call], dict[str, Any]]] = {
     "password": _password,
     "refresh_token": _refresh,
     DEVICE_GRANT: _device,
+    ASSERTION_GRANT: delegation.by_assertion,
+    EXCHANGE_GRANT: delegation.token_for_token,
 }
 _FOR_EVERYONE = frozenset({"authorization_code", "refresh_token", DEVICE_GRANT})
+
+
+def _check_key(claims: Claims, call: Call) -> None:
+    """Raise Refusal when a code or refresh token belongs to a key and the caller did not prove to hold it.
+
+    See RFC 9449 sections 5 (refresh tokens of public clients) and 10 (``dpop_jkt``).
+    """
+    if claims.terms.key not in ("", call.key):
+        raise Refusal("invalid_grant", "this is bound to a key that the call does not prove to hold")
 
 
 def _proves(verifier: str, challenge: str) -> bool:

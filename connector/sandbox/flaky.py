@@ -20,10 +20,13 @@ from connector.sandbox.token_endpoint import Handler
 HABITS = replace(
     strict.HABITS,
     name="flaky",
+    token_path="/flaky/token",
     token_type="bearer",
     grants=frozenset({"authorization_code", "refresh_token", "client_credentials"}),
     rotates=False,
     one_method=False,
+    assertions=False,
+    nonce_s=0,
     pushed=False,
 )
 

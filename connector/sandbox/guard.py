@@ -10,6 +10,8 @@ from typing import Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from connector.sandbox import dpop
+from connector.sandbox.habits import Habits, Refusal
 from connector.sandbox.state import State
 from connector.sandbox.token_endpoint import Handler
 from connector.sandbox.tokens import Claims
@@ -56,6 +58,7 @@ class Guard:
         forbidden: makes the 403; is told the scope that would have been needed.
         session_cookie: the cookie that is as good as a token; empty: none.
         bucket: the rate limit; None: there is none.
+        bound: the habits of a server whose tokens may be bound to keys (RFC 9449); None: they never are.
     """
 
     state: State
@@ -64,30 +67,40 @@ class Guard:
     forbidden: Deny
     session_cookie: str = ""
     bucket: Bucket | None = None
+    bound: Habits | None = None
 
     def __call__(self, handler: Handler, *, scope: str = "") -> Handler:
         """Return `handler` behind this door; `scope` is what the token must allow."""
 
         async def guarded(request: Request) -> Response:
             self.state.counts.add(self.persona, "api_requests")
-            refusal = self._refusal(request, scope)
-            if refusal is None:
-                return await handler(request)
-            # Read what is still coming, or a client in the middle of an upload sees a reset instead of this.
-            async for _ in request.stream():
-                pass
-            return refusal
+            response = self._refusal(request, scope)
+            if response is None:
+                response = await handler(request)
+            else:
+                # Read what is still coming, or a client in the middle of an upload sees a reset instead.
+                async for _ in request.stream():
+                    pass
+            if self.bound is not None and "dpop" in request.headers:
+                response.headers.update(dpop.nonce(self.state, self.bound))
+            return response
 
         return guarded
 
     def _refusal(self, request: Request, scope: str) -> Response | None:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        bearer = text.strip() if scheme.lower() == "bearer" else ""
-        claims = self.state.read(self.persona, "access", bearer) or self._session(request)
+        schemes = ("bearer",) if self.bound is None else ("bearer", "dpop")
+        token = text.strip() if scheme.lower() in schemes else ""
+        claims = self.state.read(self.persona, "access", token) or self._session(request)
         request.state.claims = claims
-        if claims is None:
+        refusal = None
+        if self.bound is not None and (scheme.lower() == "dpop" or (claims and claims.terms.key)):
+            refusal = _unproven(self.state, self.bound, request, scheme, token, claims)
+        elif claims is None:
+            refusal = self.unauthorized(request, "invalid" if token else "missing")
+        if refusal is not None or claims is None:
             self.state.counts.add(self.persona, "unauthorized")
-            return self.unauthorized(request, "invalid" if bearer else "missing")
+            return refusal
         if scope and claims.kind == "access" and scope not in claims.scopes:
             return self.forbidden(request, scope)
         wait_s = self.bucket.wait_s(self.state.clock()) if self.bucket else 0.0
@@ -101,6 +114,26 @@ class Guard:
             return None
         cookie = request.cookies.get(self.session_cookie, "")
         return self.state.read(self.persona, "session", cookie)
+
+
+def _unproven(
+    state: State, habits: Habits, request: Request, scheme: str, token: str, claims: Claims | None
+) -> Response | None:
+    """Return the 401 to a token that is not presented with its key (RFC 9449 section 7.1), else None."""
+    try:
+        if claims is None:
+            raise Refusal("invalid_token", "the token is invalid, expired or revoked")
+        if not claims.terms.key or scheme.lower() != "dpop":
+            raise Refusal("invalid_token", "a bound token goes with DPoP, and any other with Bearer")
+        if dpop.prove(state, habits, request, token) != claims.terms.key:
+            raise Refusal("invalid_token", "the token is bound to another key")
+    except Refusal as refusal:
+        said = f'error="{refusal.error}", error_description="{refusal.description}"'
+        headers = {"WWW-Authenticate": f'DPoP {said}, algs="{" ".join(dpop.ALGORITHMS)}"'}
+        if refusal.error == "use_dpop_nonce":
+            headers |= dpop.nonce(state, habits)
+        return JSONResponse({"error": refusal.error}, 401, headers=headers)
+    return None
 
 
 def bucket_for(state: State, *, rate_per_s: float, burst: float) -> Bucket | None:

@@ -16,6 +16,9 @@ PUBLIC_CLIENT_ID = "sandbox-public"
 # Every character here comes out differently when RFC 6749 section 2.3.1 is not followed.
 ODD_CLIENT_ID = "odd client:1"
 ODD_CLIENT_SECRET = "p%40ss+wörd/&=: "
+# Long enough for libraries that want 32 bytes for HS256 (RFC 7518 section 3.2).
+LONG_CLIENT_ID = "sandbox-long"
+LONG_CLIENT_SECRET = "sandbox-secret-of-more-than-32-bytes"
 PASSWORD_USER, PASSWORD = "admin", "sandbox"
 
 # The person who sits at every browser, and the way of proving it that `acr_values` may ask for.
@@ -32,6 +35,7 @@ CLIENTS: Mapping[str, str | None] = {
     CLIENT_ID: CLIENT_SECRET,
     PUBLIC_CLIENT_ID: None,
     ODD_CLIENT_ID: ODD_CLIENT_SECRET,
+    LONG_CLIENT_ID: LONG_CLIENT_SECRET,
 }
 
 
@@ -63,6 +67,7 @@ class Habits:
 
     Attributes:
         name: the persona.
+        token_path: where its token endpoint is.
         access_lifetime_s, refresh_lifetime_s: what the vendor gives.
         grants: the grant types it knows.
         refreshable: (grant, scopes, client is public) -> whether a refresh token comes along.
@@ -74,6 +79,8 @@ class Habits:
             parameters (RFC 6749 sections 2.3 and 3.2, read to the letter).
         url_credentials: takes fields of a token call from the query too.
         needs_pkce: of every client; public ones always need it.
+        assertions: takes signed assertions for client authentication (RFC 7523 section 2.2).
+        nonce_s: how long its nonces for DPoP last; 0: it does not know DPoP (RFC 9449).
         pushed: takes requests by the name that its client was given for them (RFC 9126).
         needs_state: refuses an authorization request without ``state``.
         rotates: each use of a refresh token answers a new one; the second use kills the family.
@@ -82,6 +89,7 @@ class Habits:
     """
 
     name: str
+    token_path: str
     access_lifetime_s: float
     refresh_lifetime_s: float
     grants: frozenset[str]
@@ -94,6 +102,8 @@ class Habits:
     one_method: bool = False
     url_credentials: bool = False
     needs_pkce: bool = False
+    assertions: bool = False
+    nonce_s: float = 0.0
     pushed: bool = False
     needs_state: bool = False
     rotates: bool = False

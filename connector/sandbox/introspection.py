@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from connector.sandbox.addresses import issuer
+from connector.sandbox.clientauth import read_client
 from connector.sandbox.forms import read_form
 from connector.sandbox.habits import PERSON, PERSON_NAME, Habits, Refusal
 from connector.sandbox.state import State
-from connector.sandbox.token_endpoint import Handler, read_client
+from connector.sandbox.token_endpoint import Handler
 from connector.sandbox.tokens import Claims
 
 
@@ -21,7 +22,7 @@ def introspection_endpoint(state: State, habits: Habits) -> Handler:
     async def introspect(request: Request) -> Response:
         try:
             form = await read_form(request, habits)
-            if read_client(request, form, habits).public:
+            if read_client(state, habits, request, form).public:
                 raise Refusal("invalid_client", "a public client may not look into tokens")
             if not (text := form.get("token", "")):
                 raise Refusal("invalid_request", "token is missing")

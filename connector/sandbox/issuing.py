@@ -8,67 +8,82 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from connector.sandbox.habits import Client, Habits, Refusal
 from connector.sandbox.state import State
-from connector.sandbox.tokens import Agreement, Claims
+from connector.sandbox.tokens import Agreement, Claims, Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A token call that was read and whose sender is known.
+
+    Attributes:
+        client: who calls.
+        form: the fields.
+        key: thumbprint of the key that the caller proved to hold (RFC 9449); empty: none.
+        audiences: the names by which an assertion may call this server.
+    """
+
+    client: Client
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key: str = ""
+    audiences: frozenset[str] = frozenset()
 
 
 def issue(
     state: State,
     habits: Habits,
-    client: Client,
+    call: Call,
     *,
     grant: str,
     agreement: Agreement,
     narrowed: Agreement | None = None,
-    key: str = "",
     refresh_token: str | None = None,
 ) -> dict[str, Any]:
     """Return a token reply with a new access token.
 
-    `narrowed` is what the access token gets of the agreement, by default all. `key` is what it is bound to. A
-    `refresh_token` is answered again as it is; without one, a new one is made where the habits give one.
+    `narrowed` is what the access token gets of the agreement, by default all. A `refresh_token` is answered
+    again as it is; without one, a new one is made where the habits give one.
     """
     now = state.issuing_at(habits.name)
     given = narrowed or agreement
-    access, access_lifetime_s = _access_token(state, habits, client, given, key, now)
+    access, access_lifetime_s = _access_token(state, habits, call, given, now)
     reply: dict[str, Any] = {
         "access_token": access,
-        "token_type": "DPoP" if key else habits.token_type,
+        "token_type": "DPoP" if call.key else habits.token_type,
         # Whole seconds, cut off, as real servers do: 2.9 s are announced as 2.
         "expires_in": int(access_lifetime_s),
         "scope": " ".join(given.scopes),
     }
-    if refresh_token is None and habits.refreshable(grant, agreement.scopes, client.public):
-        refresh_token = _refresh_token(state, habits, client, agreement, key, now)
+    if refresh_token is None and habits.refreshable(grant, agreement.scopes, call.client.public):
+        refresh_token = _refresh_token(state, habits, call, agreement, now)
     if refresh_token is not None:
         reply["refresh_token"] = refresh_token
     return reply
 
 
 def _access_token(
-    state: State, habits: Habits, client: Client, given: Agreement, key: str, now: float
+    state: State, habits: Habits, call: Call, given: Agreement, now: float
 ) -> tuple[str, float]:
     """Return an access token and the seconds it has left."""
     standing = state.reissuable.get(given.family, "") if habits.reissues else ""
     if standing and (claims := state.read(habits.name, "access", standing)) is not None:
         return standing, claims.expires_at - now
-    lengths = (given.lifetime_s, state.lifetime_s, habits.access_lifetime_s)
-    lasting = next(length for length in lengths if length is not None)
+    lasting = lasting_s(state, habits, given)
     text = state.signer.sign(
         Claims(
             persona=habits.name,
             kind="access",
-            client_id=client.client_id,
+            client_id=call.client.client_id,
             scopes=given.scopes,
             issued_at=now,
             expires_at=now + lasting,
             family=given.family,
-            terms=replace(given.terms, key=key),
+            terms=replace(given.terms, key=call.key),
         )
     )
     if habits.reissues:
@@ -76,16 +91,14 @@ def _access_token(
     return text, lasting
 
 
-def _refresh_token(
-    state: State, habits: Habits, client: Client, agreement: Agreement, key: str, now: float
-) -> str:
+def _refresh_token(state: State, habits: Habits, call: Call, agreement: Agreement, now: float) -> str:
     # A confidential client's refresh tokens are bound to the client already (RFC 9449 section 5).
-    terms = replace(agreement.terms, key=key if client.public else "")
+    terms = replace(agreement.terms, key=call.key if call.client.public else "")
     return state.signer.sign(
         Claims(
             persona=habits.name,
             kind="refresh",
-            client_id=client.client_id,
+            client_id=call.client.client_id,
             scopes=agreement.scopes,
             issued_at=now,
             expires_at=now + habits.refresh_lifetime_s,
@@ -95,6 +108,22 @@ def _refresh_token(
             terms=terms,
         )
     )
+
+
+def issue_at_once(state: State, habits: Habits, call: Call, terms: Terms) -> dict[str, Any]:
+    """Return the reply to a call that brings everything along; raises Refusal."""
+    agreement = Agreement(
+        scopes=wanted_scopes(habits, call.form.get("scope", "")),
+        terms=replace(terms, resources=wanted_resources(call.form)),
+        lifetime_s=chosen_lifetime(call.form),
+    )
+    return issue(state, habits, call, grant=call.form["grant_type"], agreement=agreement)
+
+
+def lasting_s(state: State, habits: Habits, agreement: Agreement) -> float:
+    """Return how long a new access token is good: as its holder chose, the sandbox, or the vendor."""
+    lengths = (agreement.lifetime_s, state.lifetime_s, habits.access_lifetime_s)
+    return next(length for length in lengths if length is not None)
 
 
 def wanted_scopes(habits: Habits, text: str) -> tuple[str, ...]:

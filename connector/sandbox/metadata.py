@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connector.sandbox import dpop, jwts
 from connector.sandbox.addresses import issuer
 from connector.sandbox.habits import ACR, Habits
 
-_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+_AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "client_secret_jwt"]
 _ENDPOINTS = {
     "authorization_endpoint": "authorize",
     "token_endpoint": "token",
@@ -51,6 +52,8 @@ def _document(name: str, habits: Habits) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "require_pushed_authorization_requests": False,
         "token_endpoint_auth_methods_supported": [*_AUTH_METHODS, "none"],
+        "token_endpoint_auth_signing_alg_values_supported": [*jwts.ALGORITHMS, "HS256"],
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         # Not for everyone: who may look into tokens or revoke them must have a secret of its own.
         "introspection_endpoint_auth_methods_supported": _AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": [*_AUTH_METHODS, "none"],

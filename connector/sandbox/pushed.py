@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from connector.sandbox.asking import check_return, draft_code
+from connector.sandbox.clientauth import read_client
 from connector.sandbox.forms import read_form
 from connector.sandbox.habits import Habits, Refusal
 from connector.sandbox.state import Pushed, State
-from connector.sandbox.token_endpoint import Handler, read_client
+from connector.sandbox.token_endpoint import Handler
 
 _LASTING_S = 60
 _NOT_PART_OF_IT = ("client_secret", "client_assertion", "client_assertion_type")
@@ -23,7 +24,7 @@ def pushed_endpoint(state: State, habits: Habits) -> Handler:
     async def push(request: Request) -> Response:
         try:
             form = await read_form(request, habits)
-            client = read_client(request, form, habits)
+            client = read_client(state, habits, request, form)
             if "request_uri" in form:
                 raise Refusal("invalid_request", "a pushed request cannot refer to another one")
             asked = {name: text for name, text in form.items() if name not in _NOT_PART_OF_IT}

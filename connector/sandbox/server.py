@@ -12,10 +12,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from connector.sandbox import coupa, flaky, servicenow, strict
+from connector.sandbox.clientauth import is_public
 from connector.sandbox.counts import PersonaCounts
 from connector.sandbox.foreign import foreign_app
-from connector.sandbox.habits import CLIENT_ID, CLIENTS, Client, Habits
-from connector.sandbox.issuing import issue, wanted_scopes
+from connector.sandbox.habits import CLIENT_ID, Client, Habits
+from connector.sandbox.issuing import Call, issue, wanted_scopes
 from connector.sandbox.records import Records
 from connector.sandbox.serving import Listening, listener
 from connector.sandbox.state import ForeignRequest, State
@@ -43,6 +44,8 @@ class Sandbox:
             may choose its own with the extra form field ``sandbox_lifetime``; its refresh tokens remember it.
         records: how many records there are; None: a few thousand.
         rate_limit: False: none; True: the vendors' limits; a number: so many API requests per second.
+        client_keys: public keys of clients that sign assertions (RFC 7517 key sets), by client id: of clients
+            that exist already, or of new ones.
         ask: show a consent page to a browser; False: consent at once, whoever asks.
         clock: returns seconds since the epoch.
     """
@@ -55,12 +58,19 @@ class Sandbox:
         lifetime_s: float | None = None,
         records: Records | None = None,
         rate_limit: bool | float = False,
+        client_keys: Mapping[str, Mapping[str, Any]] | None = None,
         ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._port = port
         self._state = State(
-            seed=seed, lifetime_s=lifetime_s, records=records, rate_limit=rate_limit, ask=ask, clock=clock
+            seed=seed,
+            lifetime_s=lifetime_s,
+            records=records,
+            rate_limit=rate_limit,
+            client_keys=client_keys,
+            ask=ask,
+            clock=clock,
         )
         self._url = ""
         self._listening: Listening | None = None
@@ -141,13 +151,19 @@ class Sandbox:
         unknown persona or client, `Refusal` where the persona wants scopes and there are none.
         """
         habits = _PERSONAS[persona]
-        client = Client(client_id=client_id, public=CLIENTS[client_id] is None)
+        client = Client(client_id=client_id, public=is_public(self._state, client_id))
         agreement = Agreement(
             scopes=wanted_scopes(habits, " ".join(scopes)),
             lifetime_s=lifetime_s,
         )
         with self._state.lock:
-            return issue(self._state, habits, client, grant="authorization_code", agreement=agreement)
+            call = Call(client=client)
+            return issue(self._state, habits, call, grant="authorization_code", agreement=agreement)
+
+    def rotate_nonce(self) -> None:
+        """Withdraw the nonces for DPoP that were handed out: the next proof must hold a new one."""
+        with self._state.lock:
+            self._state.nonces.rotate()
 
     def approve(self, user_code: str) -> None:
         """Sign a device in, as the person does who types its code. KeyError: no device has this code."""
@@ -170,6 +186,8 @@ def create_app(
     lifetime_s: float | None = None,
     records: Records | None = None,
     rate_limit: bool | float = False,
+    client_keys: Mapping[str, Mapping[str, Any]] | None = None,
+    ask: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """Return the personas as an ASGI application, for `httpx.ASGITransport` or any server.
@@ -177,7 +195,16 @@ def create_app(
     A `Sandbox` that was never started offers the same as ``.app``, and its counts as well. Answers that
     are cut off on purpose need a real connection.
     """
-    return Sandbox(seed=seed, lifetime_s=lifetime_s, records=records, rate_limit=rate_limit, clock=clock).app
+    made = Sandbox(
+        seed=seed,
+        lifetime_s=lifetime_s,
+        records=records,
+        rate_limit=rate_limit,
+        client_keys=client_keys,
+        ask=ask,
+        clock=clock,
+    )
+    return made.app
 
 
 def serve(

@@ -15,6 +15,7 @@ from typing import Any
 
 from connector.sandbox.counts import Counts
 from connector.sandbox.devices import Devices
+from connector.sandbox.once import Nonces, Once
 from connector.sandbox.records import Records
 from connector.sandbox.tokens import Claims, Kind, Signer, fingerprint
 
@@ -56,6 +57,7 @@ class State:
         seed: decides keys, records and schedules.
         lifetime_s: access-token lifetime of every persona; None: each vendor's own.
         rate_limit: False: none; True: the vendor's; a number: so many requests per second.
+        client_keys: the public keys of clients that sign (JWKs, RFC 7517), by client id.
         ask: whether a browser is shown the consent page; everyone else is redirected at once.
         clock: seconds since the epoch.
         foreign_url: where redirects to another host point.
@@ -68,6 +70,7 @@ class State:
         lifetime_s: float | None = None,
         records: Records | None = None,
         rate_limit: bool | float = False,
+        client_keys: Mapping[str, Mapping[str, Any]] | None = None,
         ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -75,10 +78,15 @@ class State:
         self.lifetime_s = lifetime_s
         self.rate_limit = rate_limit
         self.ask = ask
+        self.client_keys: dict[str, list[Mapping[str, Any]]] = {
+            client_id: list(known["keys"]) for client_id, known in (client_keys or {}).items()
+        }
         self.clock = clock
         self.lock = threading.RLock()
         self.signer = Signer(seed)
         self.counts = Counts()
+        self.once = Once()
+        self.nonces = Nonces(self.signer.seal)
         self.devices = Devices()
         self.pushed: dict[str, Pushed] = {}
         self.records = records or Records(seed=seed)

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from connector.sandbox.consent import authorization_page
 from connector.sandbox.device_endpoint import device_routes
 from connector.sandbox.guard import Door, Guard, challenge, whole_number
-from connector.sandbox.habits import DEVICE_GRANT, Habits, Refusal
+from connector.sandbox.habits import ASSERTION_GRANT, DEVICE_GRANT, EXCHANGE_GRANT, Habits, Refusal
 from connector.sandbox.introspection import introspection_endpoint, userinfo
 from connector.sandbox.metadata import metadata_routes
 from connector.sandbox.pushed import pushed_endpoint
@@ -44,15 +44,27 @@ def refreshable(grant: str, scopes: tuple[str, ...], public: bool) -> bool:
 
 HABITS = Habits(
     name="strict",
+    token_path="/strict/token",
     access_lifetime_s=300,
     refresh_lifetime_s=30 * 86_400,
-    grants=frozenset({"authorization_code", "refresh_token", "client_credentials", DEVICE_GRANT}),
+    grants=frozenset(
+        {
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            DEVICE_GRANT,
+            ASSERTION_GRANT,
+            EXCHANGE_GRANT,
+        }
+    ),
     refreshable=refreshable,
     refuse=refuse,
     default_scopes=("items.read", "items.write"),
     basic=True,
     one_method=True,
     needs_pkce=True,
+    assertions=True,
+    nonce_s=300,
     pushed=True,
     rotates=True,
 )
@@ -60,7 +72,9 @@ HABITS = Habits(
 
 def routes(state: State) -> list[Route]:
     """Return the routes of this persona."""
-    guard = Guard(state=state, persona="strict", unauthorized=_unauthorized, forbidden=_forbidden)
+    guard = Guard(
+        state=state, persona="strict", unauthorized=_unauthorized, forbidden=_forbidden, bound=HABITS
+    )
     return [
         *bench_routes(state, HABITS, guard),
         *metadata_routes(HABITS),
@@ -80,7 +94,7 @@ def bench_routes(state: State, habits: Habits, guard: Door) -> list[Route]:
     revoke = revocation_endpoint(state, habits, authenticated=True)
     return [
         Route(root + "/authorize", authorization_page(state, habits), methods=["GET", "POST"]),
-        Route(root + "/token", token_endpoint(state, habits), methods=["POST"]),
+        Route(habits.token_path, token_endpoint(state, habits), methods=["POST"]),
         Route(root + "/revoke", revoke, methods=["POST"]),
         Route(root + "/api/items", guard(bench.items, scope="items.read")),
         Route(root + "/api/pages", guard(bench.pages, scope="items.read")),

@@ -113,12 +113,12 @@ class Signer:
         if claims.terms == Terms():
             values.pop()  # most tokens have none, and short ones are easier to look at
         payload = _encode(json.dumps(values, separators=(",", ":")).encode())
-        return f"{payload}.{self._seal(payload)}"
+        return f"{payload}.{self.seal(payload)}"
 
     def read(self, text: str) -> Claims | None:
         """Return what the token says, or None when none of us wrote it."""
         payload, _, seal = text.partition(".")
-        if not text.isascii() or not hmac.compare_digest(seal, self._seal(payload)):
+        if not text.isascii() or not hmac.compare_digest(seal, self.seal(payload)):
             return None
         try:
             named = _named(Claims, json.loads(_decode(payload)))
@@ -129,7 +129,8 @@ class Signer:
         except (ValueError, TypeError, KeyError, binascii.Error):  # sealed by another version of this file
             return None
 
-    def _seal(self, payload: str) -> str:
+    def seal(self, payload: str) -> str:
+        """Return what shows that a text was written here."""
         return _encode(hmac.digest(self._key, payload.encode(), "sha256")[:16])
 
 

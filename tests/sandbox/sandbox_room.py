@@ -1,13 +1,16 @@
-"""What several tests of the sandbox need: a login with PKCE, as a browser and a client go through it."""
+"""What several tests of the sandbox need: a login with PKCE, as a browser and a client go through it; keys."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from connector.sandbox import CLIENT_ID, CLIENT_SECRET
 
@@ -75,3 +78,50 @@ def log_in(wire: Any, persona: str, client_id: str = CLIENT_ID, **more: Any) -> 
     code = answer(wire("GET", AUTHORIZE[persona], params=question(client_id, **more)))["code"]
     secret = CLIENT_SECRET if client_id == CLIENT_ID else ""
     return redeem(wire, persona, code, client_id=client_id, client_secret=secret).json()
+
+
+class Key:
+    """A client's key pair: signs JWTs, shows its public half."""
+
+    def __init__(self, algorithm: str = "ES256", kid: str = "") -> None:
+        self.algorithm = algorithm
+        self.private = _MAKERS[algorithm]()
+        of = jwt.get_algorithm_by_name(algorithm)
+        self.public: dict[str, Any] = of.to_jwk(self.private.public_key(), as_dict=True)
+        self.secret: dict[str, Any] = of.to_jwk(self.private, as_dict=True)
+        for unneeded in ("key_ops", "use"):
+            self.public.pop(unneeded, None)
+        self.header = {"kid": kid} if kid else {}
+        self.public |= self.header
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """The key set with this key alone."""
+        return {"keys": [self.public]}
+
+    def sign(self, claims: dict[str, Any], **header: Any) -> str:
+        """Return a JWT."""
+        return jwt.encode(claims, self.private, self.algorithm, headers={**self.header, **header})
+
+
+_MAKERS: dict[str, Any] = {
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    "RS256": lambda: rsa.generate_private_key(65537, 2048),
+    "PS256": lambda: rsa.generate_private_key(65537, 2048),
+}
+
+
+def assertion(clock: Any, client_id: str, **more: Any) -> dict[str, Any]:
+    """Return the claims of a client's assertion for the strict server; None in `more` leaves one out."""
+    claims = {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": "http://sandbox.test/strict",
+        "iat": clock.now,
+        "exp": clock.now + 60,
+        "jti": secrets.token_hex(8),
+        **more,
+    }
+    return {name: value for name, value in claims.items() if value is not None}
