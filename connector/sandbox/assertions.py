@@ -30,7 +30,10 @@ def check_assertion(
     else:
         verify(assertion, state.client_keys.get(client_id, ()))
     named = assertion.claims.get("aud")
-    if not any(name in audiences for name in (named if isinstance(named, list) else [named])):
+    if not any(
+        isinstance(name, str) and name in audiences
+        for name in (named if isinstance(named, list) else [named])
+    ):
         raise BadJwt("aud must be the issuer or the token endpoint")
     now, expires_at = state.clock(), assertion.moment("exp")
     if not now < expires_at <= now + _LONGEST_S:
