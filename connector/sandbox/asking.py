@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from connector.sandbox.clientauth import is_known, is_public
-from connector.sandbox.habits import Habits, Refusal
+from connector.sandbox.habits import ACR, Habits, Refusal
 from connector.sandbox.issuing import chosen_lifetime, wanted_resources, wanted_scopes
 from connector.sandbox.state import State
 from connector.sandbox.tokens import Claims, Terms, new_family
@@ -38,6 +38,8 @@ def draft_code(state: State, habits: Habits, asked: Mapping[str, str]) -> Claims
         raise Refusal("invalid_request", "code_challenge is missing")
     if challenge and asked.get("code_challenge_method") != "S256":
         raise Refusal("invalid_request", "code_challenge_method must be S256")
+    # Whoever asks for two factors gets them: the person is as patient as can be (RFC 9470 section 4).
+    acr = ACR if habits.steps_up and ACR in asked.get("acr_values", "").split() else ""
     now = state.clock()
     return Claims(
         persona=habits.name,
@@ -53,6 +55,8 @@ def draft_code(state: State, habits: Habits, asked: Mapping[str, str]) -> Claims
         terms=Terms(
             resources=wanted_resources(asked),
             key=asked.get("dpop_jkt", "") if habits.nonce_s else "",
+            acr=acr,
+            authenticated_at=now if acr else 0.0,
         ),
     )
 

@@ -24,7 +24,7 @@ from connector.sandbox.habits import (
 )
 from connector.sandbox.issuing import Call, asked_anew, issue, issue_at_once, narrow
 from connector.sandbox.state import State
-from connector.sandbox.tokens import Claims, Terms, fingerprint
+from connector.sandbox.tokens import Agreement, Claims, Terms, fingerprint
 
 
 def exchange(state: State, habits: Habits, call: Call) -> dict[str, Any]:
@@ -51,11 +51,28 @@ def _refresh(state: State, habits: Habits, call: Call) -> dict[str, Any]:
     # All that can be wrong with the call is found before the token is used up.
     agreement = asked_anew(claims.agreement(), call.form)
     narrowed = narrow(agreement, call.form)
-    if habits.rotates:
-        following = state.rotate(claims)
-        if following is None:
-            raise Refusal("invalid_grant", "the refresh token was used before; its family is revoked")
-        agreement = replace(agreement, generation=following)
+    if not habits.rotates:
+        return _renewed(state, habits, call, agreement, narrowed, text)
+    if successor := state.successor(claims):
+        return _renewed(state, habits, call, agreement, narrowed, successor)
+    following = state.rotate(claims)
+    if following is None:
+        raise Refusal("invalid_grant", "the refresh token was used before; its family is revoked")
+    agreement = replace(agreement, generation=following)
+    reply = _renewed(state, habits, call, agreement, narrowed, None)
+    state.succeed(claims, reply["refresh_token"])
+    return reply
+
+
+def _renewed(
+    state: State,
+    habits: Habits,
+    call: Call,
+    agreement: Agreement,
+    narrowed: Agreement,
+    refresh_token: str | None,
+) -> dict[str, Any]:
+    # Whatever the first grant was: only those that give refresh tokens come here.
     return issue(
         state,
         habits,
@@ -63,7 +80,7 @@ def _refresh(state: State, habits: Habits, call: Call) -> dict[str, Any]:
         grant="authorization_code",
         agreement=agreement,
         narrowed=narrowed,
-        refresh_token=None if habits.rotates else text,
+        refresh_token=refresh_token,
     )
 
 

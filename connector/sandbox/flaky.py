@@ -27,6 +27,7 @@ HABITS = replace(
     one_method=False,
     assertions=False,
     nonce_s=0,
+    steps_up=False,
     pushed=False,
 )
 

@@ -81,6 +81,7 @@ class Habits:
         needs_pkce: of every client; public ones always need it.
         assertions: takes signed assertions for client authentication (RFC 7523 section 2.2).
         nonce_s: how long its nonces for DPoP last; 0: it does not know DPoP (RFC 9449).
+        steps_up: heeds ``acr_values`` (RFC 9470).
         pushed: takes requests by the name that its client was given for them (RFC 9126).
         needs_state: refuses an authorization request without ``state``.
         rotates: each use of a refresh token answers a new one; the second use kills the family.
@@ -104,6 +105,7 @@ class Habits:
     needs_pkce: bool = False
     assertions: bool = False
     nonce_s: float = 0.0
+    steps_up: bool = False
     pushed: bool = False
     needs_state: bool = False
     rotates: bool = False

@@ -46,6 +46,8 @@ class Sandbox:
         rate_limit: False: none; True: the vendors' limits; a number: so many API requests per second.
         client_keys: public keys of clients that sign assertions (RFC 7517 key sets), by client id: of clients
             that exist already, or of new ones.
+        grace_s: for so many seconds a rotated refresh token answers the same successor once more, instead
+            of ending the login, as some vendors have it.
         ask: show a consent page to a browser; False: consent at once, whoever asks.
         clock: returns seconds since the epoch.
     """
@@ -59,6 +61,7 @@ class Sandbox:
         records: Records | None = None,
         rate_limit: bool | float = False,
         client_keys: Mapping[str, Mapping[str, Any]] | None = None,
+        grace_s: float = 0.0,
         ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -69,6 +72,7 @@ class Sandbox:
             records=records,
             rate_limit=rate_limit,
             client_keys=client_keys,
+            grace_s=grace_s,
             ask=ask,
             clock=clock,
         )
@@ -187,6 +191,7 @@ def create_app(
     records: Records | None = None,
     rate_limit: bool | float = False,
     client_keys: Mapping[str, Mapping[str, Any]] | None = None,
+    grace_s: float = 0.0,
     ask: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
@@ -201,6 +206,7 @@ def create_app(
         records=records,
         rate_limit=rate_limit,
         client_keys=client_keys,
+        grace_s=grace_s,
         ask=ask,
         clock=clock,
     )

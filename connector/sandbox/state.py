@@ -25,10 +25,15 @@ _TICK_S = 1e-5
 
 @dataclass(slots=True, kw_only=True)
 class Family:
-    """What became of one consent's refresh tokens: the generation that is good, or none any more."""
+    """What became of one consent's refresh tokens: the generation that is good, or none any more.
+
+    `successor` is that generation's token, known where it was issued; `rotated_at` is when.
+    """
 
     generation: int
     revoked: bool = False
+    successor: str = ""
+    rotated_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,7 @@ class State:
         lifetime_s: access-token lifetime of every persona; None: each vendor's own.
         rate_limit: False: none; True: the vendor's; a number: so many requests per second.
         client_keys: the public keys of clients that sign (JWKs, RFC 7517), by client id.
+        grace_s: how long a rotated refresh token still answers its successor.
         ask: whether a browser is shown the consent page; everyone else is redirected at once.
         clock: seconds since the epoch.
         foreign_url: where redirects to another host point.
@@ -71,12 +77,14 @@ class State:
         records: Records | None = None,
         rate_limit: bool | float = False,
         client_keys: Mapping[str, Mapping[str, Any]] | None = None,
+        grace_s: float = 0.0,
         ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.seed = seed
         self.lifetime_s = lifetime_s
         self.rate_limit = rate_limit
+        self.grace_s = grace_s
         self.ask = ask
         self.client_keys: dict[str, list[Mapping[str, Any]]] = {
             client_id: list(known["keys"]) for client_id, known in (client_keys or {}).items()
@@ -144,8 +152,25 @@ class State:
             if family.revoked or claims.generation < family.generation:
                 family.revoked = True
                 return None
-            family.generation = claims.generation + 1
+            family.generation, family.successor = claims.generation + 1, ""
             return family.generation
+
+    def succeed(self, claims: Claims, successor: str) -> None:
+        """Remember which token followed this one, for as long as the grace lasts."""
+        with self.lock:
+            if self.grace_s and (family := self._families.get(claims.family)) is not None:
+                family.successor, family.rotated_at = successor, self.clock()
+
+    def successor(self, claims: Claims) -> str:
+        """Return the token that followed a refresh token a moment ago; empty: the grace does not hold.
+
+        It holds for the last generation only: whoever is two behind has missed more than an answer.
+        """
+        with self.lock:
+            family = self._families.get(claims.family)
+            if family is None or claims.generation != family.generation - 1:
+                return ""
+            return family.successor if self.clock() < family.rotated_at + self.grace_s else ""
 
     def spend_code(self, claims: Claims) -> bool:
         """Use an authorization code up; False, and the family is dead, when it was used before."""

@@ -22,6 +22,7 @@ from connector.sandbox.introspection import introspection_endpoint, userinfo
 from connector.sandbox.metadata import metadata_routes
 from connector.sandbox.pushed import pushed_endpoint
 from connector.sandbox.state import State
+from connector.sandbox.stepup import secure
 from connector.sandbox.token_endpoint import revocation_endpoint, token_endpoint
 
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -65,6 +66,7 @@ HABITS = Habits(
     needs_pkce=True,
     assertions=True,
     nonce_s=300,
+    steps_up=True,
     pushed=True,
     rotates=True,
 )
@@ -84,6 +86,7 @@ def routes(state: State) -> list[Route]:
         Route("/strict/par", pushed_endpoint(state, HABITS), methods=["POST"]),
         Route("/strict/introspect", introspection_endpoint(state, HABITS), methods=["POST"]),
         Route("/strict/userinfo", guard(userinfo), methods=["GET", "POST"]),
+        Route("/strict/api/secure", guard(secure(state), scope="items.read")),
     ]
 
 
