@@ -130,8 +130,6 @@ def _unproven(
     except Refusal as refusal:
         said = f'error="{refusal.error}", error_description="{refusal.description}"'
         headers = {"WWW-Authenticate": f'DPoP {said}, algs="{" ".join(dpop.ALGORITHMS)}"'}
-        if refusal.error == "use_dpop_nonce":
-            headers |= dpop.nonce(state, habits)
         return JSONResponse({"error": refusal.error}, 401, headers=headers)
     return None
 
@@ -145,18 +143,18 @@ def bucket_for(state: State, *, rate_per_s: float, burst: float) -> Bucket | Non
     return Bucket(float(state.rate_limit), burst)
 
 
-def challenge(realm: str, why: str, scope: str = "") -> Response:
+def challenge(realm: str, why: str, scope: str = "", *, scheme: str = "Bearer") -> Response:
     """Return a refusal as RFC 6750 section 3 words it; `why` is ``missing``, ``invalid`` or ``scope``."""
     if why == "scope":
         said = f', error="insufficient_scope", scope="{scope}"'
         return JSONResponse(
             {"error": "insufficient_scope"},
             403,
-            headers={"WWW-Authenticate": f'Bearer realm="{realm}"{said}'},
+            headers={"WWW-Authenticate": f'{scheme} realm="{realm}"{said}'},
         )
     said = ', error="invalid_token"' if why == "invalid" else ""
     body = {"error": "invalid_token" if said else "unauthorized"}
-    return JSONResponse(body, 401, headers={"WWW-Authenticate": f'Bearer realm="{realm}"{said}'})
+    return JSONResponse(body, 401, headers={"WWW-Authenticate": f'{scheme} realm="{realm}"{said}'})
 
 
 def whole_number(request: Request, name: str, default: int, *, most: int, least: int = 0) -> int:

@@ -201,4 +201,5 @@ def _unauthorized(request: Request, why: str) -> Response:
 
 
 def _forbidden(request: Request, scope: str) -> Response:
-    return challenge("strict", "scope", scope)
+    scheme = "DPoP" if request.state.claims.terms.key else "Bearer"
+    return challenge("strict", "scope", scope, scheme=scheme)
