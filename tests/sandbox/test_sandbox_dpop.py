@@ -11,6 +11,7 @@ from sandbox_room import AUTHORIZE, TOKEN, Key, answer, b64, log_in, question, r
 from connector.sandbox import PUBLIC_CLIENT_ID
 
 PATH = TOKEN["strict"]
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 SITE = "http://sandbox.test"
 API = "/strict/api/items?limit=1"
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
@@ -271,6 +272,31 @@ def test_a_code_may_be_bound(wire, clock, key):
     wrong = {"DPoP": proof(wire, clock, Key())}
     assert redeem(wire, "strict", code, wrong).json()["error"] == "invalid_grant"
     assert redeem(wire, "strict", code, {"DPoP": proof(wire, clock, key)}).is_success
+
+
+def test_a_bound_token_is_exchanged_by_its_holder_only(wire, clock, key):
+    """Or token exchange (RFC 8693) would make a bearer token of a stolen one."""
+    token = own_token(wire, clock, key).json()["access_token"]
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    form = {"subject_token": token, "subject_token_type": kind, "grant_type": EXCHANGE}
+    for headers in ({}, {"DPoP": proof(wire, clock, Key())}):
+        refused = wire("POST", PATH, data=form, headers=headers, auth=SECRET)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    headers = {"DPoP": proof(wire, clock, key)}
+    assert wire("POST", PATH, data=form, headers=headers, auth=SECRET).json()["token_type"] == "DPoP"
+
+
+def test_every_challenge_names_the_scheme(wire, clock, key):
+    """Too small a scope and too weak a login are told in the words of DPoP as well (section 7.1)."""
+    form = {"grant_type": "client_credentials", "scope": "items.read"}
+    headers = {"DPoP": proof(wire, clock, key)}
+    token = wire("POST", PATH, data=form, headers=headers, auth=SECRET).json()["access_token"]
+    upload, secure = "/strict/api/upload", "/strict/api/secure"
+    headers = {"Authorization": f"DPoP {token}", "DPoP": proof(wire, clock, key, "POST", upload, token)}
+    refused = wire("POST", upload, headers=headers, content=b"x")
+    assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (403, "DPoP ")
+    refused = call(wire, token, proof(wire, clock, key, "GET", secure, token), path=secure)
+    assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "DPoP ")
 
 
 def test_others_do_not_know_it(wire):
