@@ -227,10 +227,12 @@ def sandbox(port: int, seed: int, lifetime: float | None) -> None:
     """Serve authorization servers and APIs to try accounts against, on this machine only.
 
     \b
-    /coupa       client credentials, offset paging, XML unless asked for JSON
+    /coupa       client credentials, a person or a device; offset paging, XML unless asked for JSON
     /servicenow  authorization code, refresh tokens that stay, Link paging
-    /strict      rotating refresh tokens; a reused one ends the login
+    /strict      rotating refresh tokens; a reused one ends the login; DPoP, pushed requests, devices
     /flaky       429, 503, late and half answers, by a schedule
+
+    A browser is asked for consent; programs are let in at once.
     """
     from connector.sandbox import Sandbox, serve
 
