@@ -37,6 +37,7 @@ from connector.host import open as open_host
 from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.opening import open_manifest
+from connector.personcommands import introspect, login, logout, status, test
 from connector.running import run_pipelines
 
 context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -57,6 +58,8 @@ def cli(context: click.Context, manifest: str, verbose: int) -> None:
     connector run                    run its pipelines
     connector accounts               its accounts, and how their logins are
     connector token NAME             an access token, valid now
+    connector login NAME             log in: browser, pasted address, or --device
+    connector test NAME              does it work, and as whom?
     connector adopt NAME < reply     begin from a token reply you already hold
     connector sandbox                servers to try all this against
 
@@ -263,7 +266,7 @@ def schema(name: str) -> None:
     write_json(bundle(name))
 
 
-for each in (accounts, token, adopt, refresh, key, import_group):
+for each in (login, logout, status, test, introspect, accounts, token, adopt, refresh, key, import_group):
     cli.add_command(each)
 
 

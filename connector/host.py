@@ -212,6 +212,10 @@ class Host:
         with self.client(account) as http:
             return identify(login.completed(), login.source.token(), http)
 
+    def needs_person(self, account: str) -> bool:
+        """Whether the account's grant begins with a person; others sign in by themselves."""
+        return self._login(account, start=False).interactive
+
     def renew(self, account: str) -> Token:
         """Renew now, whatever the state of the token, also with ``auto_refresh: false``."""
         return self._login(account).renew()

@@ -143,6 +143,11 @@ class Login:
                 if reply is not None:
                     self.adopt(reply)
 
+    @property
+    def interactive(self) -> bool:
+        """Whether a person must take part in the beginning."""
+        return self._grant.interactive
+
     def adopt(self, reply: Mapping[str, Any]) -> Token:
         """Make a token reply that a person holds the login of this account.
 
@@ -211,5 +216,6 @@ class Login:
             window=self._window,
             now=self._clock(),
             interactive=self._grant.interactive,
+            auto_refresh=self.account.auto_refresh,
             lease=self._world.store.holder(self._world.key),
         )

@@ -56,11 +56,13 @@ FLOORS: dict[float, str] = {
     8.4: "opening",
     8.5: "host",
     8.6: "__init__",
-    9.0: "console",
-    9.1: "importcommand logincommands progress",
-    9.2: "running",
-    9.3: "cli",
-    9.4: "__main__",
+    9.0: "console dialog dialog.pages",
+    9.1: "dialog.loopback",
+    9.2: "dialog.person",
+    9.3: "importcommand logincommands personcommands progress",
+    9.4: "running",
+    9.5: "cli",
+    9.6: "__main__",
 }
 PLACE = {
     "connector" if name == "__init__" else f"connector.{name}": floor
