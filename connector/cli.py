@@ -7,16 +7,15 @@ manifest, 4 a login is needed.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
 from connector import __version__
 from connector.check import bundle
+from connector.checkcommand import check
 from connector.console import (
     FAILED,
     STOPPED,
-    WRONG,
     chosen,
     command,
     complain,
@@ -36,7 +35,6 @@ from connector.host import Host
 from connector.host import open as open_host
 from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
-from connector.opening import open_manifest
 from connector.personcommands import introspect, login, logout, status, test
 from connector.running import run_pipelines
 
@@ -169,54 +167,6 @@ def _parameters(params: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-@cli.command(short_help="Everything wrong with a manifest, without network.")
-@click.argument("file", required=False, metavar="[MANIFEST]")
-@manifest_option
-@click.option("--secrets", is_flag=True, help="Also look whether each ${...} reference leads to something.")
-@json_option
-@click.pass_context
-@command
-def check(
-    context: click.Context, file: str | None, manifest: str | None, secrets: bool, as_json: bool
-) -> None:
-    """Everything wrong with a manifest, its plugins and its pipelines. No network.
-
-    One line per problem, FILE:LINE:COLUMN first. Exit code 2: the manifest is wrong; 1: only a plugin is.
-    """
-    path = file or chosen(context, manifest)
-    opening = None
-    broken: list[ConnectorError] = []
-    try:
-        opening = open_manifest(path)
-        problems = opening.everything_wrong(secrets=secrets)
-        # A file of a plugin tells its places itself.
-        for error in opening.registry.problems:
-            if isinstance(error, ManifestError):
-                problems += error.problems
-            else:
-                broken.append(error)
-    except ManifestError as error:
-        problems = list(error.problems)
-    problems = sorted(set(problems), key=lambda p: (p.file, p.line, p.column, p.message))
-    if as_json:
-        fields = ("file", "line", "column", "pointer", "message", "hint")
-        rows = [{field: getattr(problem, field) for field in fields} for problem in problems]
-        plugins = [str(problem) for problem in broken]
-        write_json({"ok": not rows and not plugins, "problems": rows, "plugins": plugins})
-    for problem in [*problems, *broken]:
-        complain(problem)
-    if count := len(problems) + len(broken):
-        say(f"{count} problem{'s' if count > 1 else ''} in {path}")
-        sys.exit(WRONG if problems else FAILED)
-    if opening is not None and not as_json:
-        parts = _number(opening.accounts, "account"), _number(opening.manifest.pipelines, "pipeline")
-        say(f"{path}: {', '.join(parts)}, no problems")
-
-
-def _number(things: Any, noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
-
-
 @cli.command(short_help="Serve authorization servers and APIs to try accounts against.")
 @click.option("--port", default=8400, show_default=True, type=click.IntRange(0, 65_535))
 @click.option(
@@ -266,7 +216,20 @@ def schema(name: str) -> None:
     write_json(bundle(name))
 
 
-for each in (login, logout, status, test, introspect, accounts, token, adopt, refresh, key, import_group):
+for each in (
+    check,
+    login,
+    logout,
+    status,
+    test,
+    introspect,
+    accounts,
+    token,
+    adopt,
+    refresh,
+    key,
+    import_group,
+):
     cli.add_command(each)
 
 

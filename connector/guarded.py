@@ -129,6 +129,11 @@ class GuardedGrant:
         return request
 
 
+def is_store(value: Any) -> bool:
+    """Whether a value has the methods of a `TokenStore`."""
+    return _has(value, _STORE)
+
+
 def is_grant(value: Any) -> bool:
     """Whether a value has what `Grant` asks for; a class is not an instance of itself."""
     named = isinstance(getattr(value, "name", None), str) and isinstance(

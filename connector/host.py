@@ -22,6 +22,7 @@ from connector.clients import TIMEOUT, PipelineClients, refuse_ours
 from connector.discovery import Discovery
 from connector.errors import ConnectorError, ManifestError
 from connector.gate import AsyncGate, Gate, closed
+from connector.guarded import is_store
 from connector.identity import Identity, identify
 from connector.inspection import Introspection
 from connector.login import Authorization, DeviceLogin, Login
@@ -225,8 +226,8 @@ class Host:
         return self._login(account, start=False).status()
 
     def counts(self, account: str) -> Counts:
-        """What happened to an account in this process: token calls, renewals, 401s, requests."""
-        return self._login(account, start=False).source.counts
+        """What happened to an account in this process until now: token calls, renewals, 401s, requests."""
+        return self._login(account, start=False).source.counts.now()
 
     def used(self) -> Mapping[str, Counts]:
         """The counts of those accounts that were really used, in the order of the manifest."""
@@ -369,15 +370,17 @@ def open(
 
     Args:
         path: the manifest; relative paths in it start at its folder.
-        store: a store URL (``memory:``, ...) or a `TokenStore`, instead of the manifest's.
-        plugins: plugin objects or modules, or paths of plugin files and folders.
+        store: a store URL (``memory://``, ...) or a `TokenStore`, instead of the manifest's.
+        plugins: plugin objects or modules, or paths of plugin files and folders; or one path.
 
     Raises:
         ManifestError: with everything that is wrong in the file.
         PluginError: two plugins claim one name (``duplicate``).
         StoreError: the store URL names nothing.
     """
-    opening = open_manifest(path, plugins)
+    if store is not None and not isinstance(store, str) and not is_store(store):
+        raise TypeError(f"store is a URL or a TokenStore, not of type {type(store).__name__}")
+    opening = open_manifest(path, [plugins] if isinstance(plugins, (str, Path)) else plugins)
     problems = [*opening.problems, *(opening.store_problems() if store is None else ())]
     if problems:
         raise ManifestError(problems)

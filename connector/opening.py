@@ -17,12 +17,14 @@ from connector.check import near_miss
 from connector.damage import further
 from connector.endpoint import Endpoint
 from connector.endpointfile import build
-from connector.errors import ConnectorError, ManifestError, PluginError, Problem
+from connector.errors import ConnectorError, ManifestError, PluginError, Problem, StoreError
 from connector.manifest import Manifest, read
+from connector.pluginfile import files_of
 from connector.registry import Registry
 from connector.resolve import resolve_with
 from connector.secret import Secret, SecretRef
 from connector.snap import PipelineSpec
+from connector.store import sqlite_path
 from connector.yamlfile import join
 
 
@@ -102,6 +104,11 @@ class Opening:
     def store_problems(self) -> list[Problem]:
         """What is wrong with ``store:``, as far as its URL tells; a store given in Python makes it moot."""
         scheme = self.manifest.store.partition(":")[0]
+        if scheme == "sqlite":
+            try:
+                sqlite_path(self.manifest.store, self.manifest.folder)
+            except StoreError as error:
+                return [self.manifest.problem("/store", error.message, error.resolution)]
         if scheme in self.registry.stores:
             return []
         near = near_miss(scheme, self.registry.stores)
@@ -118,6 +125,14 @@ class Opening:
             return list(error.problems)
         return []
 
+    def waiting(self) -> list[str]:
+        """The unbound accounts of which only a broken plugin's absence is wrong, as far as one can tell."""
+        return [
+            name
+            for name, error in self.unbound.items()
+            if not any(problem.hint.startswith("did you mean") for problem in error.problems)
+        ]
+
     def everything_wrong(self, *, secrets: bool = False) -> list[Problem]:
         """All that can be found without network, pipelines and accounts of broken plugins included.
 
@@ -125,8 +140,8 @@ class Opening:
             secrets: also follow every reference, once.
         """
         found = [*self.problems, *self.store_problems()]
-        for error in self.unbound.values():
-            found += error.problems
+        for name, error in self.unbound.items():
+            found += error.problems if name not in self.waiting() else ()
         for name in self.manifest.pipelines:
             found += self.pipeline_problems(name)
         rests = self.manifest.damaged
@@ -178,6 +193,9 @@ def _plugin_paths(manifest: Manifest) -> tuple[list[Path], list[Problem]]:
         path = manifest.folder / Path(plugin.path).expanduser()
         if path.exists():
             paths.append(path)
+            if path.is_dir() and not files_of(path):
+                hint = "a plugin is a file that ends in .py or .yaml"
+                problems.append(manifest.problem(plugin.pointer, f"{plugin.path} holds no plugin", hint))
         else:
             hint = "paths are relative to the manifest"
             problems.append(manifest.problem(plugin.pointer, f"there is no plugin at {plugin.path}", hint))

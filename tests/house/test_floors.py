@@ -59,7 +59,7 @@ FLOORS: dict[float, str] = {
     9.0: "console dialog dialog.pages",
     9.1: "dialog.loopback",
     9.2: "dialog.person",
-    9.3: "importcommand logincommands personcommands progress",
+    9.3: "checkcommand importcommand logincommands personcommands progress",
     9.4: "running",
     9.5: "cli",
     9.6: "__main__",
