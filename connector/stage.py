@@ -125,8 +125,8 @@ class Stage:
             if view.failure is not None:
                 raise view.failure from None
             raise
-        except Exception as error:
-            failure = error
+        except (Exception, SystemExit) as error:
+            failure = _told(error)
         else:
             self.documents_out += 1
             return document
@@ -143,9 +143,9 @@ class Stage:
         before = self._watch.switch(self._context.index)
         try:
             self._documents.close()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if view.failure is None:
-                view.end(self._context.index, self.step.id, error)
+                view.end(self._context.index, self.step.id, _told(error))
         finally:
             self._watch.switch(before)
 
@@ -231,11 +231,25 @@ def _each(
                     yield made  # type: ignore[misc]  # a Mapping that is no dict is refused by the Stage
                 elif made is not None:
                     yield from made
-            except Exception as error:
-                failure = error
+            except (Exception, SystemExit) as error:
+                failure = _told(error)
             else:
                 continue
             context.fail(document, failure)
+
+
+def _told(error: Exception | SystemExit) -> Exception:
+    """The error as it is; a snap that asks Python to exit speaks for its step, not for all pipelines."""
+    if not isinstance(error, SystemExit):
+        return error
+    shown = "" if error.code is None else repr(error.code)
+    told = SnapError(
+        f"It called sys.exit({shown})",
+        reason="SystemExit",
+        resolution="Raise an error, or return: a snap ends its own step, never the program.",
+    )
+    told.__cause__ = error
+    return told
 
 
 @contextmanager
@@ -250,7 +264,7 @@ def _cleaned(snap: Any, context: StepContext) -> Iterator[None]:
         raise
     except BaseException:
         if cleanup is not None:
-            with suppress(Exception):
+            with suppress(Exception, SystemExit):
                 cleanup(context)
         raise
     if cleanup is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,7 @@ def test_a_preview_of_fewer_than_none(room: Room) -> None:
         room.run(source_of([{}]), run={"preview": -1})
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
-def test_cleanup_never_hides_an_interrupt(room: Room, end: type[BaseException]) -> None:
+def test_cleanup_never_hides_an_interrupt(room: Room) -> None:
     """A class snap is cleaned up on Ctrl-C, and an error of its cleanup does not swallow the Ctrl-C."""
 
     class Snap:
@@ -77,15 +77,64 @@ def test_cleanup_never_hides_an_interrupt(room: Room, end: type[BaseException]) 
             room.events.append("configure")
 
         def process(self, document: Any, context: Any) -> None:
-            raise end
+            raise KeyboardInterrupt
 
         def cleanup(self, context: Any) -> None:
             room.events.append("cleanup")
             raise OSError("cleanup")
 
-    with pytest.raises(end):
+    with pytest.raises(KeyboardInterrupt):
         room.run(source_of([{}]), Snap)
     assert room.events == ["configure", "cleanup"]
+
+
+class Exits:
+    """A snap that takes itself for the program."""
+
+    def process(self, document: Any, context: Any) -> Any:
+        if document["n"] == 2:
+            sys.exit(7)
+        return document
+
+
+def test_exiting_is_an_error_of_the_document(room: Room) -> None:
+    """`sys.exit` in a class fails the document it was asked about, as any exception would."""
+    result = room.run(source_of([{"n": n} for n in range(4)]), Exits, on_error="collect")
+    assert (result.documents, result.errors[0].message) == (3, "It called sys.exit(7)")
+    with pytest.raises(StepError, match=r"Step 'Exits' .* It called sys[.]exit\(7\)"):
+        room.run(source_of([{"n": 2}]), Exits)
+
+
+@pytest.mark.parametrize("where", ["function", "task", "async", "cleanup"])
+def test_exiting_ends_the_step_alone(room: Room, where: str) -> None:
+    """Wherever a snap calls `sys.exit`, its step fails, and the process lives."""
+
+    def function(documents: Any, context: Any) -> Any:
+        yield {"n": 1}
+        sys.exit("enough")
+
+    async def leaves(documents: Any, context: Any) -> Any:
+        yield {"n": 1}
+        sys.exit("enough")
+
+    async def task(documents: Any, context: Any) -> Any:
+        async def leave() -> None:
+            sys.exit("enough")
+
+        yield {"n": 1}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leave())
+
+    class Cleanup:
+        def process(self, document: Any, context: Any) -> Any:
+            return document
+
+        def cleanup(self, context: Any) -> None:
+            sys.exit("enough")
+
+    snap = {"function": function, "async": leaves, "task": task, "cleanup": Cleanup}[where]
+    with pytest.raises(StepError, match="enough"):
+        room.run(source_of([{"n": 0}]), snap, on_error="collect")
 
 
 def test_cleanup_after_a_configure_that_failed(room: Room) -> None:
@@ -232,8 +281,6 @@ def test_findings_of_own_checks(snap: str, options: Any, pointer: str) -> None:
 @pytest.fixture
 def module(room: Room) -> Iterator[Path]:
     """A module beside the manifest."""
-    import sys
-
     file = room.folder / "edge_snaps.py"
     file.write_text(
         "def tag(documents, context, *, word: str = 'x', times: int = 1):\n"
