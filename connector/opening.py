@@ -79,9 +79,15 @@ class Opening:
         """Everything wrong with the steps of a pipeline, found without running it."""
         spec = self.manifest.pipelines[name]
         found = pipeline.check(spec, self.registry.snaps, self.manifest.accounts)
-        base = f"/pipelines/{name.replace('~', '~0').replace('/', '~1')}/snaps"
+        base = f"/pipelines/{name.replace('~', '~0').replace('/', '~1')}"
         return [
-            self.manifest.problem(f"{base}/{step}{pointer}", message, hint)
+            # What is wrong with the pipeline is told at a key, since it is no value that is wrong.
+            self.manifest.problem(
+                base + (pointer if step is None else f"/snaps/{step}{pointer}"),
+                message,
+                hint,
+                key=step is None,
+            )
             for step, pointer, message, hint in found
         ]
 

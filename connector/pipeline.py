@@ -18,7 +18,7 @@ from connector.bridge import Clients, Connections
 from connector.endpoint import NOTHING
 from connector.errors import SnapError
 from connector.errorview import ErrorView
-from connector.options import UNSET, Flaw, UnsetParameter, escape, fill, flaws, near, parameter
+from connector.options import UNSET, Flaw, UnsetParameter, escape, fill, flaws, near, parameter, references
 from connector.result import Listener, Progress, RunResult, StepResult
 from connector.snap import PipelineSpec, Snap, StepSpec
 from connector.stage import Stage, StepContext, Watch, progress_of, teller
@@ -29,16 +29,17 @@ PREVIEW = 50
 
 
 class Finding(NamedTuple):
-    """One thing wrong with a step of a pipeline.
+    """One thing wrong with a pipeline, mostly with one of its steps.
 
     Attributes:
-        step: index of the step, from 0.
-        pointer: JSON pointer below the step, e.g. ``/with/page_size``; empty: the step as a whole.
+        step: index of the step, from 0; None: it is about the pipeline.
+        pointer: JSON pointer below the step, e.g. ``/with/page_size``; empty: the step as a whole. Below the
+            pipeline where there is no step.
         message: what is wrong.
         hint: what to do; may be empty.
     """
 
-    step: int
+    step: int | None
     pointer: str
     message: str
     hint: str = ""
@@ -61,7 +62,18 @@ def check(
         ids.add(step.id)
         _, problems = _filled(_defaulted(step, spec, snaps), snaps, spec.parameters, accounts)
         found += [Finding(index, *problem) for problem in problems]
-    return found
+    return [*found, *_unused(spec, snaps)]
+
+
+def _unused(spec: PipelineSpec, snaps: Mapping[str, Snap]) -> Iterator[Finding]:
+    """Declared parameters that nothing reads, where no snap can read them in a way that is not seen here."""
+    if any(step.snap not in snaps or snaps[step.snap].reads_parameters for step in spec.steps):
+        return
+    used = references([spec.account, *(value for step in spec.steps for value in (step.account, step.with_))])
+    for name in spec.parameters:
+        if name not in used:
+            hint = f"use it as ${{param:{name}}}, a whole value of a step, or leave it out"
+            yield Finding(None, f"/parameters/{escape(name)}", f"no step uses the parameter {name!r}", hint)
 
 
 def run(

@@ -79,6 +79,8 @@ class Snap:
             option and what is wrong with it. Called before a run, without network; parameters that
             have no value yet are left out of `options`.
         factory: `run` is called as ``run(folder, **options)`` and returns the function or class to run.
+        reads_parameters: whether it may look at ``context.parameters``. Where no step of a pipeline does, a
+            declared parameter that no ``${param:name}`` uses is a mistake that a check can find.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Snap:
     summary: str = ""
     check: Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]] | None = None
     factory: bool = False
+    reads_parameters: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

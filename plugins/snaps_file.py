@@ -321,6 +321,18 @@ def _check(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def connector_snaps() -> Iterable[Snap]:
     """The snaps of this file."""
     return (
-        Snap(name="file.read", run=read, summary="Read documents from a file.", check=_check),
-        Snap(name="file.write", run=write, summary="Write documents to a file.", check=_check),
+        Snap(
+            name="file.read",
+            run=read,
+            summary="Read documents from a file.",
+            check=_check,
+            reads_parameters=False,
+        ),
+        Snap(
+            name="file.write",
+            run=write,
+            summary="Write documents to a file.",
+            check=_check,
+            reads_parameters=False,
+        ),
     )

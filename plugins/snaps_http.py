@@ -303,6 +303,7 @@ def connector_snaps() -> Iterable[Snap]:
             account="optional",
             summary="Read the records of an API's listing, page by page.",
             check=_check_read,
+            reads_parameters=False,
         ),
         Snap(
             name="http.write",
@@ -310,5 +311,6 @@ def connector_snaps() -> Iterable[Snap]:
             account="optional",
             summary="Send one request per document.",
             check=_check_write,
+            reads_parameters=False,
         ),
     )

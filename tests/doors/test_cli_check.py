@@ -63,6 +63,14 @@ def test_a_broken_plugin_alone(call: Any, folder: Path) -> None:
     assert "ZeroDivisionError" in done.err
 
 
+def test_a_parameter_that_nothing_uses(call: Any, folder: Path) -> None:
+    """It is a problem with the line and column of its name."""
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    (folder / "manifest.yaml").write_text(text.replace('{page: "50"}', '{page: "50", least: "7"}'), "utf-8")
+    [line, _] = call("check").err.splitlines()
+    assert re.match(r"error: manifest\.yaml:\d+:30: /pipelines/invoices/parameters/least: no step uses", line)
+
+
 def test_right(call: Any) -> None:
     """A sound manifest is said to be one, without looking at any secret."""
     assert call("check").err == "manifest.yaml: 3 accounts, 2 pipelines, no problems\n"

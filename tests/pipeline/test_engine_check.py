@@ -70,6 +70,20 @@ def test_sound_pipelines_have_none() -> None:
     assert check(*steps, parameters={"who": "tickets", "size": None}) == []
 
 
+def test_parameters_that_nothing_uses() -> None:
+    """They are told at their place in the pipeline, unless a snap may read them by itself."""
+    steps = [step("http.read", account="${param:who}", path="/x", params={"a": ["${param:deep}"]})]
+    declared = {"who": "tickets", "deep": None, "le/ast": "1"}
+    [finding] = check(*steps, parameters=declared)
+    assert (finding.step, finding.pointer) == (None, "/parameters/le~1ast")
+    assert "le/ast" in finding.message
+    assert check(*steps, step("python", call="m:f"), parameters=declared) == []
+    whose = PipelineSpec(
+        name="p", account="${param:who}", steps=(step("http.read", path="/x"),), parameters={"who": "a"}
+    )
+    assert pipeline.check(whose, BUILT_IN) == []
+
+
 def test_defaults_of_parameters_are_checked() -> None:
     """A parameter whose default does not fit its option is found before anybody runs it."""
     steps = [step("http.read", account="${param:who}", path="/x", page_size="${param:size}")]
