@@ -12,8 +12,11 @@ import httpx
 
 from connector.errors import ConnectorError, SnapError
 from connector.snap import Document
+from connector.wirewords import advice, place, why
 
 WAITS_S = (0.5, 1.0, 2.0)
+# As those of the clients: of connecting one knows sooner that nothing will come of it.
+TIMEOUT_S, CONNECT_S = 30.0, 10.0
 
 
 class Pace:
@@ -95,6 +98,7 @@ def send(
     *,
     headers: Mapping[str, str] | None = None,
     body: Any = None,
+    timeout_s: float = TIMEOUT_S,
     sleep: Callable[[float], None] | None = None,
 ) -> httpx.Response:
     """Send a request; return a reply of success.
@@ -104,13 +108,14 @@ def send(
     Raises SnapError; errors of the account (ConnectorError) pass as they are.
     """
     waits = list(WAITS_S) if sleep is not None else []
+    timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S))
     while True:
         try:
-            response = client.request(method, url, headers=headers, json=body)
+            response = client.request(method, url, headers=headers, json=body, timeout=timeout)
         except ConnectorError:
             raise
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure, transient = _broken(method, url, error), _is_transient(method, error)
+            failure, transient = _broken(client, method, url, error), _is_transient(method, error)
         except (TypeError, ValueError) as error:
             failure, transient = _unsendable(method, url, error), False
         else:
@@ -153,17 +158,18 @@ def _is_transient(method: str, error: Exception) -> bool:
     return isinstance(error, passing) and not isinstance(error, permanent)
 
 
-def _broken(method: str, url: httpx.URL, error: Exception) -> SnapError:
-    resolution = "Try again later."
-    if isinstance(error, httpx.UnsupportedProtocol):
-        resolution = "Name an account that has a base URL, or write the whole URL in `path`."
-    elif method != "GET" and not isinstance(error, _NEVER_SENT):
-        resolution = "Look whether the server acted on it before sending it again."
-    reason = type(error).__name__
-    if isinstance(error, (httpx.NetworkError, httpx.TimeoutException)) and str(error):
-        # The system's own words. Those of a protocol error may quote a header, so they are left out.
-        reason += f": {excerpt(str(error))}"
-    return SnapError(f"{method} {url.path} failed", code="http", reason=reason, resolution=resolution)
+def _broken(client: httpx.Client, method: str, url: httpx.URL, error: Exception) -> SnapError:
+    resolution = advice(error)
+    if _may_have_arrived(method, error):
+        resolution = f"Look whether the server acted on it before sending it again. {resolution}"
+    # The host too: it is what is wrong when there is none of its name.
+    whole = url if url.host else client.base_url.copy_with(path=client.base_url.path.rstrip("/") + url.path)
+    return SnapError(f"{method} {place(whole)} failed", code="http", reason=why(error), resolution=resolution)
+
+
+def _may_have_arrived(method: str, error: Exception) -> bool:
+    never = (*_NEVER_SENT, httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)
+    return method != "GET" and not isinstance(error, never)
 
 
 def _unsendable(method: str, url: httpx.URL, error: Exception) -> SnapError:
@@ -172,7 +178,8 @@ def _unsendable(method: str, url: httpx.URL, error: Exception) -> SnapError:
 
 _RESOLUTIONS = {
     400: "Compare the request with the API's documentation; the server's own words are the reason.",
-    401: "Look at the account with `connector accounts`; it may need a login, or another one.",
+    401: "The API takes no token of this account, or was sent none: check that the step names the right"
+    " `account`, that `path` is on its API, and what its scopes and its user may do.",
     403: "Ask for the scope or role that this request needs.",
     404: "Check `path`, and the account's base URL.",
     409: "The record has changed or exists already: read it again first.",

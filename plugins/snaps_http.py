@@ -15,7 +15,7 @@ from jmespath.exceptions import JMESPathError
 
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
-from connector.plugins.exchange import Pace, fill_path, fill_value, reply_of, send, where
+from connector.plugins.exchange import TIMEOUT_S, Pace, fill_path, fill_value, reply_of, send, where
 from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link
 from connector.plugins.query import compiled, faults, pick_faults, picker
 from connector.snap import Context, Document, Snap
@@ -50,6 +50,7 @@ def read(
     max_documents: int | None = None,
     max_pages: int | None = None,
     requests_per_second: float | None = None,
+    timeout: float = TIMEOUT_S,
     _sleep: Callable[[float], None] = time.sleep,
     _clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Document]:
@@ -67,6 +68,7 @@ def read(
         cursor_param=cursor_param,
         cursor=picker(cursor),
     )
+    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep}
     find_records = picker(records) if records else None
     find_total = picker(total) if total else None
     pace = Pace(requests_per_second, _sleep, _clock)
@@ -92,7 +94,7 @@ def read(
         while ask is not None:
             url = here.join(ask.url) if ask.url else own.copy_merge_params(ask.params)
             pace.wait()
-            page = page_of(send(context.client, method, url, headers=headers, body=content, sleep=_sleep))
+            page = page_of(send(context.client, method, url, body=content, **how))
             # Asked before the records go on: a page that came twice is refused, not handed on twice.
             ask, here = _next(way, page), httpx.URL(page.url)
             _note_host(ask, here)
@@ -198,6 +200,7 @@ def write(
     body: str = "",
     concurrency: int = 4,
     requests_per_second: float | None = None,
+    timeout: float = TIMEOUT_S,
     output: Literal["result", "response", "document"] = "result",
     _sleep: Callable[[float], None] = time.sleep,
     _clock: Callable[[], float] = time.monotonic,
@@ -211,6 +214,7 @@ def write(
         yield from documents
         return
     client = context.client
+    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep}
     shape = compiled(body) if body else None
     pace = Pace(requests_per_second, _sleep, _clock)
 
@@ -222,7 +226,7 @@ def write(
             raise SnapError("The expression `body` failed", reason=str(error)) from None
         if shape and content is None:
             raise SnapError("The expression `body` gave nothing", resolution="Send documents that have it.")
-        response = send(client, method, url, headers=headers, body=content, sleep=_sleep)
+        response = send(client, method, url, body=content, **how)
         if output == "document":
             return document
         reply = reply_of(response, strict=False)
@@ -265,7 +269,7 @@ def _check_read(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("page_size", "max_pages", "max_documents"):
         if options.get(name) is not None and options[name] < 1:
             yield name, "expected 1 or more"
-    yield from _check_pace(options)
+    yield from _check_above_zero(options)
     if options.get("body") is not None and options.get("method", "GET") == "GET":
         yield "body", "a GET has no body: add `method: POST`"
     yield from _check_json(options)
@@ -276,14 +280,14 @@ def _check_write(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "body", message
     if not 1 <= options.get("concurrency", 4) <= 64:
         yield "concurrency", "expected a number from 1 to 64"
-    yield from _check_pace(options)
+    yield from _check_above_zero(options)
 
 
-def _check_pace(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    pace = options.get("requests_per_second")
-    # Not `pace <= 0`: YAML's .nan is neither.
-    if pace is not None and not pace > 0:
-        yield "requests_per_second", "expected more than 0"
+def _check_above_zero(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name in ("requests_per_second", "timeout"):
+        # Not `<= 0`: YAML's .nan is neither.
+        if options.get(name) is not None and not options[name] > 0:
+            yield name, "expected more than 0"
 
 
 def _check_json(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -16,7 +16,7 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors secret template",
+    0.0: "errors secret template wirewords",
     1.0: "endpoint snap token",
     1.1: "account",
     2.0: "grants record reply service tokenstore",

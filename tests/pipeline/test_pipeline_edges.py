@@ -250,6 +250,7 @@ def found(snap: str, **options: Any) -> list[tuple[str, str]]:
         ({"headers": [1]}, "/with/headers", "headers is a list, expected a mapping"),
         ({"requests_per_second": math.nan}, "/with/requests_per_second", "more than 0"),
         ({"requests_per_second": -1}, "/with/requests_per_second", "more than 0"),
+        ({"timeout": 0}, "/with/timeout", "more than 0"),
         ({"max_pages": 0}, "/with/max_pages", "1 or more"),
         ({"params": {"a": {"b": 1}}}, "/with/params/a", "a is a mapping"),
     ],
