@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from connector.errors import ConnectorError, SnapError
+from connector.reply import retry_after
 from connector.snap import Document
 from connector.wirewords import advice, place, why
 
 WAITS_S = (0.5, 1.0, 2.0)
 # As those of the clients: of connecting one knows sooner that nothing will come of it.
 TIMEOUT_S, CONNECT_S = 30.0, 10.0
+# How long a pause a server may ask for where no account waits as its `retry_budget` says.
+PATIENCE_S = 60.0
 
 
 class Pace:
@@ -100,16 +106,20 @@ def send(
     body: Any = None,
     timeout_s: float = TIMEOUT_S,
     sleep: Callable[[float], None] | None = None,
+    patience_s: float = 0.0,
 ) -> httpx.Response:
     """Send a request; return a reply of success.
 
     A GET that failed on the way, or met a 5xx, is sent again up to three times, with `sleep` in between;
-    another method only where the request provably never left (RFC 9110 section 9.2.2).
+    another method only where the request provably never left (RFC 9110 section 9.2.2). A pause that the
+    server asks for is kept up to `patience_s`; with an account that is 0, since it has waited before. A
+    longer one is an error at once: asking again before it is over is what the server asked not to do.
     Raises SnapError; errors of the account (ConnectorError) pass as they are.
     """
     waits = list(WAITS_S) if sleep is not None else []
     timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S))
     while True:
+        pause_s = 0.0
         try:
             response = client.request(method, url, headers=headers, json=body, timeout=timeout)
         except ConnectorError:
@@ -121,10 +131,13 @@ def send(
         else:
             if response.is_success:
                 return response
-            failure, transient = _refused(response), method == "GET" and response.status_code >= 500
+            pause_s = _asked_pause(response)
+            failure, transient = _refused(response, pause_s), method == "GET" and response.status_code >= 500
+            if pause_s:
+                transient = method == "GET" and pause_s <= patience_s
         if not transient or not waits or sleep is None:
             raise failure
-        sleep(waits.pop(0))
+        sleep(max(waits.pop(0), pause_s))
 
 
 def reply_of(response: httpx.Response, *, strict: bool = True) -> Any:
@@ -188,12 +201,30 @@ _RESOLUTIONS = {
 }
 
 
-def _refused(response: httpx.Response) -> SnapError:
+def _asked_pause(response: httpx.Response) -> float:
+    if response.status_code not in (429, 503):
+        return 0.0
+    return retry_after(response.headers.get("retry-after"), time.time()) or 0.0
+
+
+def _come_back(pause_s: float) -> str:
+    minutes = math.ceil(pause_s / 60)
+    span = f"{math.ceil(pause_s)} seconds" if minutes < 2 else f"{minutes} minutes"
+    when = datetime.fromtimestamp(time.time() + pause_s, UTC)
+    return (
+        f"The server asks to wait {span}: run it again after {when:%H:%M:%S} UTC, or let the account wait"
+        " longer with `retry_budget`."
+    )
+
+
+def _refused(response: httpx.Response, pause_s: float) -> SnapError:
     status = response.status_code
     reason = excerpt(response.text)
     resolution = _RESOLUTIONS.get(
         status, "The server is in trouble: try again later." if status >= 500 else ""
     )
+    if pause_s:
+        resolution = _come_back(pause_s)
     if response.has_redirect_location:
         reason = f"it points to {_bare(response)}"
         resolution = "Write the address it points to in `path`."

@@ -15,7 +15,16 @@ from jmespath.exceptions import JMESPathError
 
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
-from connector.plugins.exchange import TIMEOUT_S, Pace, fill_path, fill_value, reply_of, send, where
+from connector.plugins.exchange import (
+    PATIENCE_S,
+    TIMEOUT_S,
+    Pace,
+    fill_path,
+    fill_value,
+    reply_of,
+    send,
+    where,
+)
 from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link
 from connector.plugins.query import compiled, faults, pick_faults, picker
 from connector.snap import Context, Document, Snap
@@ -68,7 +77,8 @@ def read(
         cursor_param=cursor_param,
         cursor=picker(cursor),
     )
-    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep}
+    patience_s = 0.0 if context.account else PATIENCE_S
+    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep, "patience_s": patience_s}
     find_records = picker(records) if records else None
     find_total = picker(total) if total else None
     pace = Pace(requests_per_second, _sleep, _clock)
@@ -214,7 +224,8 @@ def write(
         yield from documents
         return
     client = context.client
-    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep}
+    patience_s = 0.0 if context.account else PATIENCE_S
+    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep, "patience_s": patience_s}
     shape = compiled(body) if body else None
     pace = Pace(requests_per_second, _sleep, _clock)
 

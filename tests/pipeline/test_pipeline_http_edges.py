@@ -129,6 +129,26 @@ def test_a_refused_token_asks_for_no_login(room: Room) -> None:
     assert "scopes" in caught.value.resolution
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_pause_that_is_too_long(room: Room, status: int) -> None:
+    """The account has waited as long as it may: nothing is sent before the server's time, and it is told."""
+    room.answer = lambda request: httpx.Response(status, headers={"Retry-After": "5400"})
+    with pytest.raises(StepError, match=rf"answered with {status}") as caught:
+        room.run({"snap": "http.read", "account": "a", "with": {"path": "/x"}})
+    assert (len(room.requests), room.waits) == (1, [])
+    assert "wait 90 minutes: run it again after" in caught.value.resolution
+    assert "retry_budget" in caught.value.resolution
+
+
+def test_a_pause_without_an_account(room: Room) -> None:
+    """Nobody else waits then: a short one is kept, a long one is an error at once."""
+    pauses = ["7", "61"]
+    room.answer = lambda request: httpx.Response(429, headers={"Retry-After": pauses.pop(0)})
+    with pytest.raises(StepError, match="answered with 429"):
+        room.run({"snap": "http.read", "with": {"path": "https://a.test/x"}})
+    assert (pauses, room.waits) == ([], [7.0])
+
+
 def test_a_body_cut_short_is_asked_for_again(room: Room) -> None:
     """httpx tells a cut body when it reads it; a GET survives that."""
     cut = [True]

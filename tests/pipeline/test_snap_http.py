@@ -58,6 +58,7 @@ class Direct:
         transport = httpx.MockTransport(answer)
         self.client = httpx.Client(base_url="https://api.example.com", transport=transport)
         self.preview = False
+        self.account = "a"
 
     def read(self, **options: Any) -> list[dict[str, Any]]:
         with self.client:
