@@ -7,7 +7,9 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
+import re
 import secrets
 import shutil
 import zlib
@@ -47,7 +49,7 @@ def read(
         try:
             with _opened(file, encoding) as stream:
                 if what == "json":
-                    yield from _read_json(stream, file)
+                    yield from _read_json(stream, file, context)
                 elif what == "jsonl":
                     yield from _read_jsonl(stream, file, context)
                 else:
@@ -70,6 +72,8 @@ def _opened(file: Path, encoding: str) -> Iterator[IO[str]]:
         yield io.TextIOWrapper(raw, encoding=codec, errors="surrogateescape", newline="")
 
 
+# What `surrogateescape` makes of a byte that is no text; written as an escape, others may be meant.
+_BROKEN_BYTE = re.compile("[\udc80-\udcff]")
 _NO_TEXT = "its bytes are not text in the file's encoding"
 
 
@@ -86,6 +90,14 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
+def _finite(text: str) -> float:
+    """The number; Python itself makes infinity of 1e400, which then no JSON can hold."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return value
+
+
 def _read_jsonl(stream: IO[str], file: Path, context: Context) -> Iterator[Document]:
     for number, line in enumerate(stream, 1):
         if not line.strip():
@@ -94,7 +106,7 @@ def _read_jsonl(stream: IO[str], file: Path, context: Context) -> Iterator[Docum
             _bad(context, file, number, ascii(line), _NO_TEXT)
             continue
         try:
-            document = json.loads(line, parse_constant=_refuse_constant)
+            document = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             _bad(context, file, number, line, str(error))
             continue
@@ -104,16 +116,32 @@ def _read_jsonl(stream: IO[str], file: Path, context: Context) -> Iterator[Docum
             _bad(context, file, number, line, "it is JSON, but no object")
 
 
-def _read_json(stream: IO[str], file: Path) -> Iterator[Document]:
+def _read_json(stream: IO[str], file: Path, context: Context) -> Iterator[Document]:
+    text = stream.read()
     try:
-        content = json.load(stream, parse_constant=_refuse_constant)
+        content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise SnapError(f"{file} is not JSON", code="bad_file", reason=str(error)) from None
-    found = content if isinstance(content, list) else [content]
-    for position, document in enumerate(found):
-        if not isinstance(document, dict):
-            raise SnapError(f"Item {position} of {file} is no object", code="bad_file")
-        yield document
+    if not isinstance(content, (list, dict)):
+        raise SnapError(f"{file} is JSON, but no list and no object", code="bad_file")
+    suspicious = not _is_text(text)
+    for number, document in enumerate(content if isinstance(content, list) else [content], 1):
+        why = _unfit(document, suspicious)
+        if why:
+            _bad(context, file, number, ascii(document), why, what="Item")
+        else:
+            yield document
+
+
+def _unfit(document: Any, suspicious: bool) -> str:
+    """What is wrong with an item of a JSON array, as a line of its own it would have been refused for."""
+    if not isinstance(document, dict):
+        return "it is JSON, but no object"
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return "one of its numbers is too large"
+    return _NO_TEXT if suspicious and _BROKEN_BYTE.search(text) else ""
 
 
 def _read_csv(
@@ -281,11 +309,10 @@ def _format(path: str, format: str) -> str:
     return found
 
 
-def _bad(context: Context, file: Path, number: int, text: str, why: str) -> None:
-    shown = {"file": str(file), "line": number, "text": text.strip()[:_SHOWN]}
-    context.fail(
-        shown, SnapError(f"Line {number} of {file.name} cannot be read", code="bad_line", reason=why)
-    )
+def _bad(context: Context, file: Path, number: int, text: str, why: str, *, what: str = "Line") -> None:
+    shown = {"file": str(file), what.lower(): number, "text": text.strip()[:_SHOWN]}
+    failure = SnapError(f"{what} {number} of {file.name} cannot be read", code="bad_line", reason=why)
+    context.fail(shown, failure)
 
 
 def _trouble(verb: str, file: Path, error: Exception) -> SnapError:
