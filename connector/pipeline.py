@@ -20,7 +20,7 @@ from connector.errors import SnapError
 from connector.errorview import ErrorView
 from connector.options import UNSET, Flaw, UnsetParameter, escape, fill, flaws, near, parameter, references
 from connector.result import Listener, Progress, RunResult, StepResult
-from connector.snap import PipelineSpec, Snap, StepSpec
+from connector.snap import PipelineSpec, Snap, SoundOptions, StepSpec
 from connector.stage import Stage, StepContext, Watch, progress_of, teller
 
 __all__ = ["Clients", "Finding", "Listener", "Progress", "RunResult", "StepResult", "check", "run"]
@@ -258,7 +258,7 @@ def _own_check(snap: Snap, options: Mapping[str, Any], wrong: Collection[str]) -
         for name, value in options.items()
         if not _unset(value) and not any(_is_in(each, f"/with/{escape(name)}") for each in wrong)
     }
-    for name, message in snap.check(sound):
+    for name, message in snap.check(SoundOptions(sound, options.keys() - sound.keys())):
         yield Flaw(f"/with/{escape(name)}" if name else "/with", message)
 
 

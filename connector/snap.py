@@ -66,6 +66,18 @@ class Context(Protocol):
         """Send one document to the error view. With ``on_error: stop`` this raises, and the run ends."""
 
 
+class SoundOptions(dict[str, Any]):
+    """The options of a step that have a value of the right kind, as `Snap.check` sees them.
+
+    Attributes:
+        unknown: names of the others: they are wrong in themselves, or a parameter that has no value yet.
+    """
+
+    def __init__(self, options: Mapping[str, Any], unknown: Iterable[str] = ()) -> None:
+        super().__init__(options)
+        self.unknown = frozenset(unknown)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snap:
     """A kind of pipeline step, as a plugin contributes it.
@@ -76,8 +88,8 @@ class Snap:
         account: whether the step needs an account: ``none``, ``optional`` or ``required``.
         summary: one line for people.
         check: what the annotations of the options cannot say: ``check(options)`` yields the name of an
-            option and what is wrong with it. Called before a run, without network; parameters that
-            have no value yet are left out of `options`.
+            option and what is wrong with it. Called before a run, without network; `options` are those
+            with a sound value, a `SoundOptions` which knows the names of the others.
         factory: `run` is called as ``run(folder, **options)`` and returns the function or class to run.
         reads_parameters: whether it may look at ``context.parameters``. Where no step of a pipeline does, a
             declared parameter that no ``${param:name}`` uses is a mistake that a check can find.

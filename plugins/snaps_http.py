@@ -25,7 +25,7 @@ from connector.plugins.exchange import (
     send,
     where,
 )
-from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link
+from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link, unused
 from connector.plugins.query import compiled, faults, pick_faults, picker
 from connector.snap import Context, Document, Snap
 
@@ -274,9 +274,8 @@ def _check_read(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("records", "cursor", "total"):
         for message in pick_faults(options[name]) if options.get(name) else ():
             yield name, message
-    way = options.get("paginate", "none")
-    if "cursor" in options and way != "cursor":
-        yield "cursor", f"is for `paginate: cursor`, this is {way}"
+    if "paginate" not in getattr(options, "unknown", ()):
+        yield from unused(options, options.get("paginate", "none"))
     for name in ("page_size", "max_pages", "max_documents"):
         if options.get(name) is not None and options[name] < 1:
             yield name, "expected 1 or more"

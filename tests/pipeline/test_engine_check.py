@@ -33,7 +33,7 @@ def check(*steps: StepSpec, **more: Any) -> list[pipeline.Finding]:
         (step("http.read", path="/x", paginate="ofset"), "/with/paginate", "did you mean offset?"),
         (step("http.read", path="/x", page_size="50"), "/with/page_size", "expected a whole number"),
         (step("http.read", path="/x", page_size=True), "/with/page_size", "expected a whole number"),
-        (step("http.read", path="/x", page_size=0), "/with/page_size", "1 or more"),
+        (step("http.read", path="/x", paginate="link", page_size=0), "/with/page_size", "1 or more"),
         (step("http.read", path=7), "/with/path", "expected a text"),
         (step("http.read", path="/x", records="a["), "/with/records", "not a JMESPath expression"),
         (step("http.read", path="/x", cursor="next"), "/with/cursor", "paginate: cursor"),
@@ -63,11 +63,24 @@ def test_findings(bad: StepSpec, pointer: str, said: str) -> None:
 def test_sound_pipelines_have_none() -> None:
     """What is right passes, parameters without a value included."""
     steps = [
-        step("http.read", account="${param:who}", path="/x", page_size="${param:size}"),
+        step("http.read", account="${param:who}", path="/x", paginate="link", page_size="${param:size}"),
         step("map", expression={"a": "b.c"}),
         step("file.write", path="out.csv.gz", columns=["a"]),
     ]
     assert check(*steps, parameters={"who": "tickets", "size": None}) == []
+
+
+def test_paging_options_of_another_way() -> None:
+    """Each that the chosen way does not look at is told; none while the way is not known."""
+    odd = {"page_size": 10, "cursor": "a", "total": "b", "offset_param": "q"}
+    found = check(step("http.read", path="/x", paginate="none", **odd))
+    assert [finding.pointer.rpartition("/")[2] for finding in found] == list(odd)
+    assert "offset or page or total" in found[2].message
+    [finding] = check(step("http.read", path="/x", paginate="cursor", page_size=10, cursor="a", total="b"))
+    assert finding.pointer == "/with/total"
+    assert check(step("http.read", path="/x", paginate="${param:way}", **odd), parameters={"way": None}) == []
+    [finding] = check(step("http.read", path="/x", paginate="ofset", **odd))
+    assert finding.pointer == "/with/paginate"
 
 
 def test_parameters_that_nothing_uses() -> None:
