@@ -31,8 +31,7 @@ from connector.console import (
     write_json,
     write_line,
 )
-from connector.errors import ConnectorError, ManifestError, Problem
-from connector.host import Host
+from connector.errors import ConnectorError, ManifestError
 from connector.host import open as open_host
 from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.opening import open_manifest
@@ -125,7 +124,7 @@ def run(
         names = list(dict.fromkeys(pipelines)) or list(host.pipelines)
         if not names:
             raise click.UsageError("the manifest has no pipelines; see docs/snaps.md for how one looks")
-        _sound(host, names)
+        host.check(names, parameters)
         report = run_pipelines(
             host, names, parameters=parameters, jobs=jobs, preview=preview or 0, console=words(), quiet=quiet
         )
@@ -136,18 +135,6 @@ def run(
     for name, error in report.errors:
         complain(_in_pipeline(name, error))
     sys.exit(worst(exit_code(error) for _, error in report.errors))
-
-
-def _sound(host: Host, names: list[str]) -> None:
-    """Everything wrong with the named pipelines, before the first one runs."""
-    problems: list[Problem] = []
-    for name in names:
-        try:
-            host.pipeline(name)
-        except ManifestError as error:
-            problems += error.problems
-    if problems:
-        raise ManifestError(problems)
 
 
 def _in_pipeline(name: str, error: ConnectorError) -> str:

@@ -94,6 +94,10 @@ class Host:
         """A pipeline that has passed its checks. Raises ManifestError with everything wrong in it."""
         return self._opening.pipeline(name)
 
+    def check(self, names: Iterable[str], parameters: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Look whether pipelines may be run, and together. Raises ManifestError with everything wrong."""
+        self._opening.sound(names, parameters)
+
     @property
     def problems(self) -> tuple[ConnectorError, ...]:
         """Plugins that are broken; what does not need them works."""

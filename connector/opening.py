@@ -5,7 +5,7 @@ Rules of this room: no network and no environment until an account is really ask
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from connector import pipeline, registry
 from connector.account import Account
 from connector.bind import bind_account
 from connector.check import near_miss
-from connector.endpoint import Endpoint
+from connector.endpoint import NOTHING, Endpoint
 from connector.endpointfile import build
 from connector.errors import ConnectorError, ManifestError, PluginError, Problem
 from connector.manifest import Manifest, read
@@ -21,6 +21,8 @@ from connector.registry import Registry
 from connector.resolve import resolve_with
 from connector.secret import Secret, SecretRef
 from connector.snap import PipelineSpec
+from connector.stepcheck import Known, targets
+from connector.yamlfile import join
 
 
 @dataclass(slots=True)
@@ -78,7 +80,9 @@ class Opening:
     def pipeline_problems(self, name: str) -> list[Problem]:
         """Everything wrong with the steps of a pipeline, found without running it."""
         spec = self.manifest.pipelines[name]
-        found = pipeline.check(spec, self.registry.snaps, self.manifest.accounts)
+        baseless = [name for name, account in self.accounts.items() if not account.endpoint.api.base_url]
+        known = Known(self.manifest.accounts, baseless)
+        found = pipeline.check(spec, self.registry.snaps, known, folder=self.manifest.folder)
         base = f"/pipelines/{name.replace('~', '~0').replace('/', '~1')}"
         return [
             # What is wrong with the pipeline is told at a key, since it is no value that is wrong.
@@ -90,6 +94,34 @@ class Opening:
             )
             for step, pointer, message, hint in found
         ]
+
+    def sound(self, names: Iterable[str], parameters: Mapping[str, str] = NOTHING) -> None:
+        """Look whether pipelines may run together. Raises ManifestError (everything wrong), PluginError."""
+        problems: list[Problem] = []
+        for name in names:
+            try:
+                self.pipeline(name)
+            except ManifestError as error:
+                problems += error.problems
+        problems += self._shared(names, parameters) if not problems else ()
+        if problems:
+            raise ManifestError(problems)
+
+    def targets(self, name: str, parameters: Mapping[str, str] = NOTHING) -> list[tuple[int, str]]:
+        """What the steps of a pipeline will write to, see `stepcheck.targets`."""
+        spec = self.manifest.pipelines[name]
+        given = {key: parameters.get(key, default) for key, default in spec.parameters.items()}
+        return targets(spec, self.registry.snaps, given, self.manifest.folder)
+
+    def _shared(self, names: Iterable[str], parameters: Mapping[str, str]) -> Iterator[Problem]:
+        """Two pipelines of one run that write the same file: whoever comes last would win."""
+        first: dict[str, str] = {}
+        for name in names:
+            for step, path in self.targets(name, parameters):
+                if first.setdefault(path, name) != name:
+                    at = join("/pipelines", name, "snaps", step, "with", "path")
+                    message = f"the pipeline {first[path]!r} of this run writes to the same place"
+                    yield self.manifest.problem(at, message, "run one of them, or name another file")
 
     def store_problems(self) -> list[Problem]:
         """What is wrong with ``store:``, as far as its URL tells; a store given in Python makes it moot."""

@@ -90,6 +90,10 @@ class Snap:
         check: what the annotations of the options cannot say: ``check(options)`` yields the name of an
             option and what is wrong with it. Called before a run, without network; `options` are those
             with a sound value, a `SoundOptions` which knows the names of the others.
+        needs_base: ``needs_base(options)`` names the option that holds an address relative to the account's
+            base URL; an empty text: all addresses are whole.
+        writes: ``writes(options)`` tells the file that it writes, relative to the manifest's folder; ``-`` is
+            standard output, an empty text nothing.
         factory: `run` is called as ``run(folder, **options)`` and returns the function or class to run.
         reads_parameters: whether it may look at ``context.parameters``. Where no step of a pipeline does, a
             declared parameter that no ``${param:name}`` uses is a mistake that a check can find.
@@ -100,6 +104,8 @@ class Snap:
     account: Literal["none", "optional", "required"] = "none"
     summary: str = ""
     check: Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]] | None = None
+    needs_base: Callable[[Mapping[str, Any]], str] | None = None
+    writes: Callable[[Mapping[str, Any]], str] | None = None
     factory: bool = False
     reads_parameters: bool = True
 

@@ -193,6 +193,11 @@ def _documents(
         run, options = (made.func, settled(made.func, made.keywords)) if partial else (made, {})
     bare = run.func if isinstance(run, functools.partial) else run
     if inspect.isclass(bare):
+        if not callable(getattr(bare, "process", None)):
+            raise SnapError(
+                f"The class {bare.__name__} has no method `process`",
+                resolution="A snap class has `process(self, document, context)`; see docs/snaps.md.",
+            )
         return _each(run, options, documents, context)
     if inspect.isasyncgenfunction(bare) or inspect.isasyncgenfunction(getattr(bare, "__call__", None)):  # noqa: B004
 

@@ -65,6 +65,11 @@ def fill_path(template: str, document: Document) -> str:
     return _FIELD.sub(piece, template)
 
 
+def is_relative(template: str) -> bool:
+    """Whether a path, once filled, can only be understood with a base URL."""
+    return not template.lower().startswith(("http://", "https://")) and not _FIELD.fullmatch(template)
+
+
 def fill_value(value: Any, document: Document) -> Any:
     """Fill ``{field}`` in the texts of a value; a text of one field only becomes the field as it is."""
     if isinstance(value, Mapping):

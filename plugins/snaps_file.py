@@ -344,6 +344,11 @@ def _check(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "encoding", f"there is no encoding {options['encoding']!r}"
 
 
+def _writes(options: Mapping[str, Any]) -> str:
+    path = options.get("path")
+    return path if isinstance(path, str) else ""
+
+
 @hookimpl
 def connector_snaps() -> Iterable[Snap]:
     """The snaps of this file."""
@@ -360,6 +365,7 @@ def connector_snaps() -> Iterable[Snap]:
             run=write,
             summary="Write documents to a file.",
             check=_check,
+            writes=_writes,
             reads_parameters=False,
         ),
     )

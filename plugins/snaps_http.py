@@ -21,6 +21,7 @@ from connector.plugins.exchange import (
     Pace,
     fill_path,
     fill_value,
+    is_relative,
     reply_of,
     send,
     where,
@@ -270,6 +271,11 @@ def _settled(document: Document, future: Future[Document], context: Context) -> 
     context.fail(document, failure)
 
 
+def _relative(options: Mapping[str, Any]) -> str:
+    path = options.get("path")
+    return "path" if isinstance(path, str) and is_relative(path) else ""
+
+
 def _check_read(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("records", "cursor", "total"):
         for message in pick_faults(options[name]) if options.get(name) else ():
@@ -317,6 +323,7 @@ def connector_snaps() -> Iterable[Snap]:
             account="optional",
             summary="Read the records of an API's listing, page by page.",
             check=_check_read,
+            needs_base=_relative,
             reads_parameters=False,
         ),
         Snap(
@@ -325,6 +332,7 @@ def connector_snaps() -> Iterable[Snap]:
             account="optional",
             summary="Send one request per document.",
             check=_check_write,
+            needs_base=_relative,
             reads_parameters=False,
         ),
     )

@@ -48,3 +48,35 @@ def test_a_snap_that_exits(call: Any, pipelines: Any, jobs: str) -> None:
     assert "sys.exit(42)" in done.json["pipelines"]["bad"]["error"]
     assert done.json["pipelines"]["good"]["documents"] == 3
     assert "sys.exit(42)" in done.err
+
+
+COUNTS = """
+def three(documents, context):
+    yield from ({"n": n} for n in range(3))
+"""
+SAVES = "      - {snap: file.write, with: {path: out/same.jsonl}}\n"
+
+
+def test_two_pipelines_that_write_one_file(call: Any, pipelines: Any, folder: Path) -> None:
+    """Run together the second would replace what the first wrote: nothing is run. One by one they may."""
+    pipelines(COUNTS, one=["three", SAVES], two=["three", SAVES])
+    done = call("run")
+    assert (done.code, done.out) == (2, "")
+    assert (
+        "/pipelines/two/snaps/1/with/path: the pipeline 'one' of this run writes to the same place"
+        in done.err
+    )
+    assert not (folder / "out").exists()
+    assert call("check").code == call("run", "one").code == call("run", "two").code == 0
+
+
+def test_a_relative_path_without_a_base_url(call: Any, folder: Path) -> None:
+    """It is found by `check`, with its place, for a step without account and for an account of bare URLs."""
+    text = (
+        (folder / "manifest.yaml").read_text("utf-8").replace("path: https://login.example.com/x", "path: /x")
+    )
+    text += "  none:\n    snaps:\n      - {snap: http.write, with: {path: /y}}\n"
+    (folder / "manifest.yaml").write_text(text, "utf-8")
+    first, second, _ = call("check").err.splitlines()
+    assert "needs/snaps/0/with/path: path is no whole URL, and the account 'person' has no base URL" in first
+    assert "none/snaps/0/with/path: path is no whole URL, and the step has no account" in second

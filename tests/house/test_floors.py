@@ -39,7 +39,7 @@ FLOORS: dict[float, str] = {
     7.7: "manifest registry",
     7.8: "bind",
     8.0: "bridge gate options result",
-    8.1: "errorview",
+    8.1: "errorview stepcheck",
     8.2: "stage",
     8.3: "pipeline",
     8.4: "opening",

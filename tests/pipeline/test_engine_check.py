@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -10,6 +11,7 @@ from pipeline_room import BUILT_IN
 from connector import pipeline
 from connector.options import coerce, fits, words
 from connector.snap import PipelineSpec, Snap, StepSpec
+from connector.stepcheck import Known
 
 
 def step(snap: str, account: str = "", **options: Any) -> StepSpec:
@@ -19,7 +21,8 @@ def step(snap: str, account: str = "", **options: Any) -> StepSpec:
 
 def check(*steps: StepSpec, **more: Any) -> list[pipeline.Finding]:
     """Check these steps against the built-in snaps and two accounts."""
-    return pipeline.check(PipelineSpec(name="p", steps=steps, **more), BUILT_IN, ["purchasing", "tickets"])
+    spec = PipelineSpec(name="p", steps=steps, **{"account": "purchasing", **more})
+    return pipeline.check(spec, BUILT_IN, Known(["purchasing", "tickets", "bare"], ["bare"]))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,30 @@ def test_sound_pipelines_have_none() -> None:
         step("file.write", path="out.csv.gz", columns=["a"]),
     ]
     assert check(*steps, parameters={"who": "tickets", "size": None}) == []
+
+
+@pytest.mark.parametrize("snap", ["http.read", "http.write"])
+def test_relative_paths_need_a_base_url(snap: str) -> None:
+    """Without an account, or with one that has no base URL, only a whole URL leads anywhere."""
+    [none] = check(step(snap, path="/x"), account="")
+    [bare] = check(step(snap, account="bare", path="x/{id}"))
+    assert (none.pointer, bare.pointer) == ("/with/path", "/with/path")
+    assert "the step has no account" in none.message
+    assert "'bare' has no base URL" in bare.message
+    for path in ("https://a.test/x", "HTTP://a.test/{id}", "{url}"):
+        assert check(step(snap, path=path), account="") == []
+        assert check(step(snap, account="bare", path=path)) == []
+    assert check(step(snap, account="${param:who}", path="/x"), parameters={"who": None}) == []
+
+
+def test_two_steps_that_write_one_file() -> None:
+    """The second would replace what the first has written; a path is compared by where it leads."""
+    steps = [step("file.write", path="out/x.csv"), step("file.write", path="${param:to}")]
+    steps[1] = replace(steps[1], id="second")
+    [finding] = check(*steps, parameters={"to": "./out/../out/x.csv"})
+    assert (finding.step, finding.pointer) == (1, "/with/path")
+    assert "'file.write' writes to the same place" in finding.message
+    assert check(*steps, parameters={"to": "out/y.csv"}) == check(*steps, parameters={"to": None}) == []
 
 
 def test_paging_options_of_another_way() -> None:

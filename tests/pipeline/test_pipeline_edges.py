@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ import httpx
 import pytest
 from pipeline_room import BUILT_IN, Room, lines, source_of
 
-from connector import pipeline
+from connector import pipeline, registry
 from connector.errors import SnapError
+from connector.hookspecs import hookimpl
 from connector.result import StepError
-from connector.snap import PipelineSpec, StepSpec
+from connector.snap import PipelineSpec, Snap, StepSpec
 
 
 class Refuses:
@@ -135,6 +137,43 @@ def test_exiting_ends_the_step_alone(room: Room, where: str) -> None:
     snap = {"function": function, "async": leaves, "task": task, "cleanup": Cleanup}[where]
     with pytest.raises(StepError, match="enough"):
         room.run(source_of([{"n": 0}]), snap, on_error="collect")
+
+
+def test_a_class_without_process(room: Room) -> None:
+    """It is one error of its step before the first document, not one of every document."""
+
+    class Half:
+        def __init__(self) -> None:
+            room.events.append("made")
+
+    with pytest.raises(StepError, match="class Half has no method `process`"):
+        room.run(source_of([{}, {}]), Half, on_error="collect")
+    assert room.events == []
+
+
+@pytest.mark.parametrize(
+    ("snap", "said"),
+    [
+        (Snap(name="Bad Name", run=3), "'Bad Name' is no name.*run is of type int, no function or class"),
+        (Snap(name="x", run=object), "class object has no method process"),
+        (Snap(name="x", run=source_of([]), account="maybe"), "expected none, optional or required"),
+        (Snap(name="x", run=source_of([]), check="yes"), "check is no function"),
+    ],
+)
+def test_snaps_that_nobody_could_use(snap: Snap, said: str) -> None:
+    """They are refused when their plugin is loaded, by its name; what else it brings is there."""
+
+    class Plugin:
+        @hookimpl
+        def connector_snaps(self) -> list[Snap]:
+            return [snap, Snap(name="own.fine", run=source_of([]))]
+
+    found = registry.collect([], [Plugin()])
+    [problem] = found.problems
+    assert "Plugin" in str(problem)
+    assert re.search(said, str(problem))
+    assert snap.name not in found.snaps
+    assert "own.fine" in found.snaps
 
 
 def test_cleanup_after_a_configure_that_failed(room: Room) -> None:
