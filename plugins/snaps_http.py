@@ -219,10 +219,13 @@ def write(
     """``http.write``: one request per document, `concurrency` at a time, results in the documents' order.
 
     The body is the document as JSON, or what the JMESPath expression `body` makes of it; DELETE has none
-    unless `body` is given. A request that may have reached the server is never sent twice.
+    unless `body` is given. A request that may have reached the server is never sent twice. A preview sends
+    nothing and passes on what an empty answer without status would give.
     """
     if context.preview:
-        yield from documents
+        for document in documents:
+            unsent = {"document": document, "status": None, "response": None}
+            yield unsent if output == "result" else document if output == "document" else {}
         return
     client = context.client
     patience_s = 0.0 if context.account else PATIENCE_S

@@ -374,6 +374,20 @@ def test_output(room: Room, output: str, body: bytes, made: dict[str, Any]) -> N
     assert room.documents(source_of(ROWS[:1]), put(output=output)) == [made]
 
 
+@pytest.mark.parametrize(
+    ("output", "made"),
+    [
+        ("result", {"document": {"id": 0}, "status": None, "response": None}),
+        ("document", {"id": 0}),
+        ("response", {}),
+    ],
+)
+def test_a_preview_has_the_shape_of_a_run(room: Room, output: str, made: dict[str, Any]) -> None:
+    """Nothing is sent, and the steps behind see documents like those of a run."""
+    assert room.run(source_of(ROWS[:1]), put(output=output), run={"preview": 1}).preview == (made,)
+    assert room.requests == []
+
+
 def test_bodies(room: Room) -> None:
     """A JMESPath expression makes the body; DELETE has none."""
     room.run(source_of(ROWS[:1]), put(body="{number: id}"))
