@@ -25,6 +25,7 @@ from connector.console import (
     manifest_option,
     prepare,
     say,
+    snaps_talk_to_stderr,
     telling,
     words,
     worst,
@@ -117,23 +118,29 @@ def run(
 ) -> None:
     """Run pipelines; all of the manifest when none is named.
 
-    One that fails does not stop the others; Ctrl-C stops all, and leaves no half-written file.
+    One that fails does not stop the others; Ctrl-C stops all, and leaves no half-written file. What
+    snaps print goes to standard error.
     """
     parameters = _parameters(params)
-    with open_host(chosen(context, manifest)) as host:
+    with snaps_talk_to_stderr(), open_host(chosen(context, manifest)) as host:
         names = list(dict.fromkeys(pipelines)) or list(host.pipelines)
         if not names:
             raise click.UsageError("the manifest has no pipelines; see docs/snaps.md for how one looks")
+        if preview and len(names) > 1 and not as_json:
+            raise click.UsageError(f"preview one of {', '.join(names)}, or all of them with --json")
         host.check(names, parameters)
         report = run_pipelines(
             host, names, parameters=parameters, jobs=jobs, preview=preview or 0, console=words(), quiet=quiet
         )
-        if as_json:
-            write_json(report.to_dict())
-        for document in report.preview if not as_json else ():
+    if as_json:
+        write_json(report.to_dict(preview=bool(preview)))
+    for documents in report.preview.values() if not as_json else ():
+        for document in documents:
             write_line(document)
     for name, error in report.errors:
         complain(_in_pipeline(name, error))
+    if report.stopped is not None:
+        raise report.stopped
     sys.exit(worst(exit_code(error) for _, error in report.errors))
 
 

@@ -139,6 +139,13 @@ def _hush() -> None:
         os.close(nowhere)
 
 
+@contextlib.contextmanager
+def snaps_talk_to_stderr() -> Iterator[None]:
+    """Let a `print` in a snap or a plugin be words: standard output is for data."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
 def write_json(value: Any) -> None:
     """Write data as JSON for programs: ASCII only, and never the NaN that JSON does not know."""
     click.echo(_dumps(value, indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,3 +81,64 @@ def test_a_relative_path_without_a_base_url(call: Any, folder: Path) -> None:
     first, second, _ = call("check").err.splitlines()
     assert "needs/snaps/0/with/path: path is no whole URL, and the account 'person' has no base URL" in first
     assert "none/snaps/0/with/path: path is no whole URL, and the step has no account" in second
+
+
+TALKS = """
+print("at the door")
+def three(documents, context):
+    for n in range(3):
+        print("hello", n)
+        yield {"n": n}
+def fails(documents, context):
+    for document in documents:
+        yield document
+        if document["n"] == 1:
+            raise ValueError("two is too many")
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_snaps_print(call: Any, pipelines: Any, jobs: str) -> None:
+    """A `print` in a snap is words on standard error: the data on standard output stays what it is."""
+    pipelines(TALKS, one=["three"], two=["three"])
+    done = call("run", "--json", "--jobs", jobs)
+    assert done.json["pipelines"]["two"]["documents"] == 3
+    assert done.err.count("hello 2") == 2
+    shown = call("run", "one", "--preview")
+    assert shown.out.splitlines() == ['{"n": 0}', '{"n": 1}', '{"n": 2}']
+
+
+def test_previews_of_several(call: Any, pipelines: Any) -> None:
+    """With --json they come by pipeline; as lines they could not be told apart, so that is refused."""
+    pipelines(TALKS, one=["three"], two=["three"])
+    told = call("run", "--preview", "2", "--json").json
+    assert told["preview"] == {name: [{"n": 0}, {"n": 1}] for name in ("one", "two")}
+    assert call("run", "one", "--preview", "1", "--json").json["preview"] == {"one": [{"n": 0}]}
+    refused = call("run", "--preview")
+    assert (refused.code, refused.out) == (2, "")
+    assert "one, two" in refused.err
+
+
+def test_a_failed_pipeline_keeps_its_numbers(call: Any, pipelines: Any) -> None:
+    """What it had done until then is in the table and in the JSON; the last line of progress says the same."""
+    pipelines(TALKS, bad=["three", "fails"], good=["three"])
+    done = call("run", "--json")
+    bad = done.json["pipelines"]["bad"]
+    assert (bad["result"], bad["documents"], bad["failed"]) == ("failed", 2, 1)
+    assert [(step["documents_in"], step["documents_out"], step["errors"]) for step in bad["steps"]] == [
+        (0, 2, 0),
+        (2, 2, 1),
+    ]
+    row = next(line.split() for line in done.err.splitlines() if line.startswith("bad "))
+    assert row[:4] == ["bad", "failed", "2", "1"]
+    last = [line for line in done.err.splitlines() if line.startswith("bad: ")][-1]
+    assert re.fullmatch(r"bad: 2 documents, [\d,]+/s, 1 failed", last)
+    assert f"{row[-1]}/s" in last
+
+
+def test_the_last_line_says_what_the_summary_says(call: Any) -> None:
+    """Documents and documents a second, however short the run was."""
+    lines = call("run", "invoices").err.splitlines()
+    last = [line for line in lines if line.startswith("invoices: ")][-1]
+    row = next(line.split() for line in lines if line.startswith("invoices "))
+    assert last == f"invoices: {row[2]} documents, {row[-1]}/s"

@@ -45,7 +45,7 @@ FLOORS: dict[float, str] = {
     8.4: "opening",
     8.5: "host",
     8.6: "__init__",
-    9.0: "console",
+    9.0: "console outcome",
     9.1: "logincommands progress",
     9.2: "running",
     9.3: "cli",
