@@ -21,6 +21,7 @@ from connector.console import (
     command,
     complain,
     exit_code,
+    hush,
     json_option,
     manifest_option,
     prepare,
@@ -122,15 +123,22 @@ def run(
     snaps print goes to standard error.
     """
     parameters = _parameters(params)
-    with snaps_talk_to_stderr(), open_host(chosen(context, manifest)) as host:
+    with snaps_talk_to_stderr() as stdout, open_host(chosen(context, manifest)) as host:
         names = list(dict.fromkeys(pipelines)) or list(host.pipelines)
         if not names:
             raise click.UsageError("the manifest has no pipelines; see docs/snaps.md for how one looks")
         if preview and len(names) > 1 and not as_json:
             raise click.UsageError(f"preview one of {', '.join(names)}, or all of them with --json")
-        host.check(names, parameters)
+        host.check(names, parameters, taken={"-": "--json"} if as_json else {})
         report = run_pipelines(
-            host, names, parameters=parameters, jobs=jobs, preview=preview or 0, console=words(), quiet=quiet
+            host,
+            names,
+            parameters=parameters,
+            jobs=jobs,
+            preview=preview or 0,
+            console=words(),
+            quiet=quiet,
+            stdout=stdout,
         )
     if as_json:
         write_json(report.to_dict(preview=bool(preview)))
@@ -138,10 +146,19 @@ def run(
         for document in documents:
             write_line(document)
     for name, error in report.errors:
-        complain(_in_pipeline(name, error))
+        if _left_alone(error):
+            hush()
+        else:
+            complain(_in_pipeline(name, error))
     if report.stopped is not None:
         raise report.stopped
     sys.exit(worst(exit_code(error) for _, error in report.errors))
+
+
+def _left_alone(error: ConnectorError) -> bool:
+    """Whether a step failed since whoever read our output has enough (``| head``): nothing to speak of."""
+    cause = error.__cause__
+    return isinstance(cause, ConnectorError) and isinstance(cause.__cause__, BrokenPipeError)
 
 
 def _in_pipeline(name: str, error: ConnectorError) -> str:

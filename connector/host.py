@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -94,9 +94,12 @@ class Host:
         """A pipeline that has passed its checks. Raises ManifestError with everything wrong in it."""
         return self._opening.pipeline(name)
 
-    def check(self, names: Iterable[str], parameters: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Look whether pipelines may be run, and together. Raises ManifestError with everything wrong."""
-        self._opening.sound(names, parameters)
+    def check(self, names: Iterable[str], parameters: Mapping[str, str], *, taken: Mapping[str, str]) -> None:
+        """Look whether pipelines may run, and together. Raises ManifestError with everything wrong.
+
+        `taken` are places that no step may write to (``-``: standard output), and who does.
+        """
+        self._opening.sound(names, parameters, taken)
 
     @property
     def problems(self) -> tuple[ConnectorError, ...]:
@@ -196,6 +199,7 @@ class Host:
         parameters: Mapping[str, str] = MappingProxyType({}),
         preview: bool | int = False,
         progress: Listener | None = None,
+        stdout: BinaryIO | None = None,
     ) -> RunResult:
         """Run a pipeline of the manifest to its end.
 
@@ -203,6 +207,7 @@ class Host:
             parameters: values for its parameters.
             preview: pull at most this many documents (True: 50) and write nothing.
             progress: called about five times a second while documents flow.
+            stdout: where ``path: "-"`` writes to, if not to `sys.stdout`.
 
         Raises ManifestError, SnapError (``on_error: stop``), or what an account raises.
         """
@@ -215,6 +220,7 @@ class Host:
             folder=self._opening.manifest.folder,
             preview=preview,
             progress=progress,
+            stdout=stdout,
         )
 
     def rotate_key(self) -> int:

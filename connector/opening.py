@@ -95,7 +95,12 @@ class Opening:
             for step, pointer, message, hint in found
         ]
 
-    def sound(self, names: Iterable[str], parameters: Mapping[str, str] = NOTHING) -> None:
+    def sound(
+        self,
+        names: Iterable[str],
+        parameters: Mapping[str, str] = NOTHING,
+        taken: Mapping[str, str] = NOTHING,
+    ) -> None:
         """Look whether pipelines may run together. Raises ManifestError (everything wrong), PluginError."""
         problems: list[Problem] = []
         for name in names:
@@ -103,7 +108,7 @@ class Opening:
                 self.pipeline(name)
             except ManifestError as error:
                 problems += error.problems
-        problems += self._shared(names, parameters) if not problems else ()
+        problems += self._shared(names, parameters, taken) if not problems else ()
         if problems:
             raise ManifestError(problems)
 
@@ -113,13 +118,18 @@ class Opening:
         given = {key: parameters.get(key, default) for key, default in spec.parameters.items()}
         return targets(spec, self.registry.snaps, given, self.manifest.folder)
 
-    def _shared(self, names: Iterable[str], parameters: Mapping[str, str]) -> Iterator[Problem]:
+    def _shared(
+        self, names: Iterable[str], parameters: Mapping[str, str], taken: Mapping[str, str]
+    ) -> Iterator[Problem]:
         """Two pipelines of one run that write the same file: whoever comes last would win."""
         first: dict[str, str] = {}
         for name in names:
             for step, path in self.targets(name, parameters):
-                if first.setdefault(path, name) != name:
-                    at = join("/pipelines", name, "snaps", step, "with", "path")
+                at = join("/pipelines", name, "snaps", step, "with", "path")
+                if path in taken:
+                    message = f"{taken[path]} writes there already"
+                    yield self.manifest.problem(at, message, "leave one of them out, or name a file")
+                elif first.setdefault(path, name) != name:
                     message = f"the pipeline {first[path]!r} of this run writes to the same place"
                     yield self.manifest.problem(at, message, "run one of them, or name another file")
 

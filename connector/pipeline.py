@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from connector.bridge import Clients, Connections
 from connector.endpoint import NOTHING
@@ -37,6 +37,7 @@ def run(
     folder: Path,
     preview: bool | int = False,
     progress: Listener | None = None,
+    stdout: BinaryIO | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> RunResult:
     """Run a pipeline to its end in the calling thread.
@@ -48,6 +49,7 @@ def run(
         folder: where relative paths start.
         preview: pull at most this many documents (True: 50) from the first step, and write nothing.
         progress: called about every 0.2 s while documents flow, and once at the end.
+        stdout: where snaps write what is meant for standard output.
         clock: seconds, monotonic.
 
     Raises:
@@ -81,6 +83,7 @@ def run(
                     on_error=step.on_error or spec.on_error,
                     view=view,
                     connections=connections,
+                    output=stdout,
                 )
                 before = stages[-1] if stages else None
                 source = limit if limit and before is None else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, BinaryIO
 
 from rich.console import Console
 
@@ -61,6 +61,7 @@ def run_pipelines(
     preview: int,
     console: Console,
     quiet: bool,
+    stdout: BinaryIO | None = None,
 ) -> Report:
     """Run pipelines, showing progress and a summary on `console`. One that fails does not stop the others.
 
@@ -81,7 +82,7 @@ def run_pipelines(
             spec = host.pipelines[name]
             given = {key: value for key, value in parameters.items() if key in spec.parameters}
             try:
-                result = host.run(name, parameters=given, preview=preview, progress=tell)
+                result = host.run(name, parameters=given, preview=preview, progress=tell, stdout=stdout)
             except ConnectorError as error:
                 return Outcome(error=error, reached=reached.get(name))
             return Outcome(result=result)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import httpx
 
@@ -50,6 +50,10 @@ class Context(Protocol):
     @property
     def preview(self) -> bool:
         """Whether this run only shows a few documents: then write nothing, and pass documents on."""
+
+    @property
+    def stdout(self) -> BinaryIO:
+        """Standard output, for a snap whose data goes there; a `print` may go elsewhere."""
 
     @property
     def client(self) -> httpx.Client:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -65,6 +66,15 @@ class StepContext:
     on_error: str
     view: ErrorView
     connections: Connections
+    output: BinaryIO | None = None
+
+    @property
+    def stdout(self) -> BinaryIO:
+        """Where the run was told to put data, else what Python calls standard output."""
+        found = self.output or getattr(sys.stdout, "buffer", None)
+        if found is None:
+            raise SnapError("There is no standard output to write to")
+        return found
 
     @property
     def client(self) -> httpx.Client:

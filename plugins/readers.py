@@ -1,4 +1,4 @@
-"""Documents out of JSON Lines, a JSON array and CSV; the error view gets what cannot be read, with its place."""
+"""Documents out of JSON Lines, a JSON array and CSV; what cannot be read goes to the error view."""
 
 from __future__ import annotations
 

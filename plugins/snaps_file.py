@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
-from connector.plugins.readers import SHOWN, opened, read_csv, read_json, read_jsonl
-from connector.plugins.targets import target, trouble
+from connector.plugins.readers import SHOWN, STDIN, opened, read_csv, read_json, read_jsonl
+from connector.plugins.targets import STDOUT, standard_output, target, trouble
 from connector.plugins.texts import texts
 from connector.snap import Context, Document, Snap
 
@@ -34,10 +34,12 @@ def read(
 ) -> Iterator[Document]:
     """``file.read``: the documents of a file, once per incoming document (the first step: once).
 
+    ``-`` is standard input.
+
     A line that cannot be read goes to the error view with its number; the rest of the file is read.
     """
     for _ in documents:
-        file = _located(path, context)
+        file = STDIN if path == "-" else _located(path, context)
         what = _format(path, format)
         try:
             with opened(file, encoding) as stream:
@@ -68,17 +70,18 @@ def write(
     """``file.write``: write each document and pass it on.
 
     The file appears, complete, when all documents have come; a run that fails leaves an older one as it
-    was. With `append` lines are added to it directly.
+    was. With `append` lines are added to it directly. ``-`` is standard output.
     """
     if context.preview:
         yield from documents
         return
-    file = _located(path, context)
+    file = STDOUT if path == "-" else _located(path, context)
     what = _format(path, format)
     comma = delimiter or _delimiter(path)
     there = _header_of(file, encoding, comma, columns) if append and what == "csv" and header else None
     text = texts(what, comma, header=header, columns=columns, there=there)
-    with target(file, append=append) as (stream, begun):
+    place = standard_output(context) if file is STDOUT else target(file, append=append)
+    with place as (stream, begun):
         encoder = codecs.getincrementalencoder(encoding)()
         if begun:
             # A byte order mark belongs at the beginning of a file only.
@@ -136,6 +139,8 @@ def _delimiter(path: str) -> str:
 
 
 def _format(path: str, format: str) -> str:
+    if path == "-" and format == "auto":
+        return "jsonl"
     found = _SUFFIXES.get(Path(path.removesuffix(".gz")).suffix.lower(), "") if format == "auto" else format
     if not found:
         raise SnapError(f"{path} does not say its format", resolution="Add `format: jsonl`, json or csv.")
@@ -151,6 +156,8 @@ def _check(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield "path", "does not say its format (.jsonl, .json, .csv, .tsv, then .gz): add `format`"
     if options.get("append") and format == "json":
         yield "append", "nothing can be appended to a JSON array; use JSON Lines"
+    if options.get("append") and options.get("path") == "-":
+        yield "append", "is for files, this is standard output"
     if len(options.get("delimiter", ",")) != 1 or options.get("delimiter") in ("\r", "\n", '"'):
         yield "delimiter", "expected one character"
     for name in ("delimiter", "columns", "header"):

@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from connector.errors import SnapError
+from connector.snap import Context
 
 try:
     import fcntl
@@ -22,6 +23,28 @@ except ImportError:  # Windows, where a file that somebody writes cannot be remo
     fcntl = None  # type: ignore[assignment]
 
 _STARTED = time.time()
+# No path, but what messages call it.
+STDOUT = Path("standard output")
+
+
+@contextmanager
+def standard_output(context: Context) -> Iterator[tuple[Any, bool]]:
+    """As `target`, for the standard output of a run: each line leaves at once, for whoever waits for it."""
+    try:
+        yield _Prompt(context.stdout), False
+    except OSError as error:
+        raise trouble("write", STDOUT, error) from error
+
+
+class _Prompt:
+    """A stream of bytes that keeps nothing back."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> None:
+        self._stream.write(data)
+        self._stream.flush()
 
 
 @contextmanager

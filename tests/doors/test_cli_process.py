@@ -106,9 +106,17 @@ def test_sandbox_serves_until_it_is_ended(folder: Path) -> None:
         assert running.returncode == 0
 
 
-@pytest.mark.parametrize("args", [("schema",), ("run", "--preview", "invoices", "--quiet")], ids=" ".join)
+@pytest.mark.parametrize(
+    "args",
+    [("schema",), ("run", "--preview", "invoices", "--quiet"), ("run", "invoices", "--quiet", "-p", "to=-")],
+    ids=" ".join,
+)
 def test_a_reader_that_has_enough(folder: Path, args: tuple[str, ...]) -> None:
     """A closed pipe (`connector ... | head -1`) is no reason to say anything."""
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    text = text.replace('{page: "50"}', '{page: "50", to: out/invoices.jsonl}')
+    text = text.replace("{path: out/invoices.jsonl}", '{path: "${param:to}", format: jsonl}')
+    (folder / "manifest.yaml").write_text(text, "utf-8")
     with started(*args) as running:
         assert running.stdout is not None
         running.stdout.close()

@@ -142,3 +142,33 @@ def test_the_last_line_says_what_the_summary_says(call: Any) -> None:
     last = [line for line in lines if line.startswith("invoices: ")][-1]
     row = next(line.split() for line in lines if line.startswith("invoices "))
     assert last == f"invoices: {row[2]} documents, {row[-1]}/s"
+
+
+READS = "      - {snap: file.read, with: {path: '-'}}\n"
+WRITES = "      - {snap: file.write, with: {path: '-'}}\n"
+
+
+def test_from_standard_input_to_standard_output(process: Any, pipelines: Any) -> None:
+    """A pipeline may stand between two others of a shell; prints and words are no part of its data."""
+    pipelines(
+        "def loud(documents, context):\n    print('hello')\n    yield from documents\n",
+        pipe=[READS, "loud", WRITES],
+    )
+    done = process("run", "pipe", stdin=b'{"n": "\xc3\xa4"}\nnope\n')
+    assert (done.code, done.out) == (1, '{"n": "ä"}\n')
+    assert "Line 2 of standard input cannot be read" in done.err
+    assert "hello" in done.err
+    shown = process("run", "pipe", "--preview", "1", stdin=b'{"n": 1}\n')
+    assert (shown.code, shown.out) == (0, '{"n": 1}\n')
+
+
+def test_standard_output_is_for_one(call: Any, pipelines: Any) -> None:
+    """Not for --json and documents, nor for two pipelines or two steps."""
+    pipelines(TALKS, one=["three", WRITES], two=["three", WRITES])
+    taken = call("run", "one", "--json")
+    assert (taken.code, taken.out) == (2, "")
+    assert "/pipelines/one/snaps/1/with/path: --json writes there already" in taken.err
+    assert call("run").code == 2
+    assert call("run", "one").out.splitlines() == ['{"n": 0}', '{"n": 1}', '{"n": 2}']
+    pipelines(TALKS, one=["three", WRITES, WRITES])
+    assert call("check").code == 2

@@ -309,6 +309,8 @@ def test_findings_inside_options(options: Any, pointer: str, said: str) -> None:
         ("file.write", {"path": "x.csv", "columns": ["a", "b", "a"]}, "/with/columns"),
         ("file.write", {"path": "x.csv", "columns": ["a", 1]}, "/with/columns/1"),
         ("file.write", {"path": "x.csv", "delimiter": "ab"}, "/with/delimiter"),
+        ("file.write", {"path": "-", "append": True}, "/with/append"),
+        ("file.write", {"path": "-", "columns": ["a"]}, "/with/columns"),
         ("http.write", {"path": "/x", "requests_per_second": 0}, "/with/requests_per_second"),
         ("python", {"call": "a:b:c"}, "/with/call"),
     ],
