@@ -8,7 +8,7 @@ BIN := .venv/bin
 run: .venv/.run
 	@$(BIN)/connector run --jobs 2
 
-test: lint
+test: lint .venv/.servers
 	@$(BIN)/python -m pytest
 
 # Without those that need servers, a registry or a second environment.
@@ -30,8 +30,13 @@ lint: .venv/.dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# Node and a browser, for the tests that sign in to servers that others wrote.
+.venv/.servers: tests/servers/oidc/package-lock.json .ci/servers | .venv/.dev
+	@.ci/servers
+	@touch $@
+
 clean:
-	rm -rf .venv out .connector build dist
+	rm -rf .venv out .connector build dist tests/servers/oidc/node_modules
 
 help:
 	@grep -E '^# ' Makefile | cut -c3-

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from connector.endpoint import NOTHING, Endpoint, Params, nothing
+from connector.endpoint import Endpoint
+from connector.endpointparts import NOTHING, Params, RequestSpec, nothing
 from connector.secret import Secret, SecretRef
 from connector.template import TemplateError, fill, fill_first, fill_url, origin_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Files of an account's own TLS: absolute paths.
+
+    Attributes:
+        certificate: our certificate chain, PEM; empty: we show none.
+        private_key: its key, PEM; empty: in the same file.
+        ca: certificates that servers are checked against instead of the system's; empty: the system's.
+    """
+
+    certificate: str = ""
+    private_key: str = ""
+    ca: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +44,14 @@ class Account:
         auto_refresh: renew the access token before it expires; False: an error says when it has.
         redirect_uri: RFC 6749 section 3.1.2; None: one on loopback.
         client_auth, basic: override the endpoint's client authentication; None: as the endpoint says.
+        secrets: where the other secrets of the account are: ``private_key``, ``username``, ``password``,
+            ``assertion``, ``subject_token``, ``actor_token``; resolved like `client_secret`.
+        key_id, signing_alg: of the private key (RFC 7515 section 4.1); empty: none, and what fits the key.
+        claims: of the assertion that the JWT bearer grant signs (RFC 7523 section 3), beside the usual ones.
+        exchange: parameters of a token exchange (RFC 8693 section 2.1).
+        resources: where the token is to be used (RFC 8707).
+        dpop: bind tokens to a key of ours (RFC 9449); None: as the endpoint says.
+        tls: certificates for TLS with both sides authenticated (RFC 8705), None: none.
         token_params, authorize_params: extra form fields and authorize parameters, in order; those that came
             from a reference are Secrets.
         header_authenticated: put the token on each request; False: the snap places it itself.
@@ -50,6 +75,14 @@ class Account:
     redirect_uri: str | None = None
     client_auth: str | None = None
     basic: str | None = None
+    secrets: Mapping[str, SecretRef | Secret] = field(default_factory=nothing, repr=False)
+    key_id: str = ""
+    signing_alg: str = ""
+    claims: Mapping[str, Any] = field(default_factory=nothing, repr=False)
+    exchange: Mapping[str, str] = field(default_factory=nothing)
+    resources: tuple[str, ...] = ()
+    dpop: bool | None = None
+    tls: TlsFiles | None = None
     token_params: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
     authorize_params: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
     header_authenticated: bool = True
@@ -59,6 +92,18 @@ class Account:
     origin: str = ""
     unresolved: tuple[SecretRef, ...] = ()
 
+    @property
+    def binds_tokens(self) -> bool:
+        """Whether tokens are bound to a key of ours (RFC 9449)."""
+        return self.endpoint.dpop if self.dpop is None else self.dpop
+
+    def auth_at(self, spec: RequestSpec) -> str:
+        """How the client proves itself at one place of the server.
+
+        The account's own word counts wherever the server is the same as at its token endpoint.
+        """
+        return spec.auth if spec.auth != self.endpoint.token.auth else self.client_auth or spec.auth
+
     def names(self, captured: Mapping[str, str] = NOTHING) -> Mapping[str, str]:
         """Everything a template of the endpoint may name: settings, vars, captured values, the client id."""
         values = {"client_id": self.client_id, **self.settings, **captured}
@@ -67,6 +112,15 @@ class Account:
             if computed is not None:
                 values[name] = computed
         return values
+
+    def issuer(self) -> str:
+        """The issuer identifier of the server (RFC 8414 section 2); empty: it is not declared."""
+        return fill_url(self.endpoint.issuer, self.names()) if self.endpoint.issuer else ""
+
+    def redirect_target(self) -> str:
+        """Where the server must send a person back, exactly; empty: any free port on loopback will do."""
+        declared = self.endpoint.authorize.redirect_uri
+        return self.redirect_uri or (fill_first(declared, self.names(), fill_url) if declared else "")
 
     def token_url(self) -> str:
         """The token endpoint's URL (RFC 6749 section 3.2). Raises TemplateError."""
@@ -94,6 +148,7 @@ class Account:
         if listed:
             return frozenset(listed)
         urls = [self.endpoint.authorize.url, self.endpoint.token.url]
+        urls += [(self.endpoint.discovery or self.endpoint.issuer,)] if not any(urls) else []
         return frozenset(origin_of(fill_first(t, self.names(captured), fill_url)) for t in urls if t)
 
     def api_headers(self, captured: Mapping[str, str] = NOTHING) -> dict[str, str]:

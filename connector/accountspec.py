@@ -98,12 +98,16 @@ def _controls(spec: AccountSpec, value: Any, steps: tuple[str | int, ...]) -> It
                 yield from _controls(spec, inner, (*steps, step))
 
 
+# Secrets beside the client secret: asked for anew at each token call, as that one is.
+OTHER_SECRETS = ("private_key", "username", "password", "assertion", "subject_token", "actor_token")
+
 _REFERENCE_PART = re.compile(r"\$\{([a-z][a-z0-9_+.-]*):")
 
 
 def _references(spec: AccountSpec) -> Iterator[Problem]:
     """References are whole values, without defaults, and only where a value may come from elsewhere."""
     allowed: list[tuple[str | int, ...]] = [("client_id",), ("client_secret",)]
+    allowed += [(name,) for name in OTHER_SECRETS]
     allowed += [("settings", name) for name in spec.data.get("settings", {})]
     for key in ("token_endpoint_config", "auth_endpoint_config"):
         allowed += [place for _, _, place in rows(spec.data, key)]
@@ -113,7 +117,7 @@ def _references(spec: AccountSpec) -> Iterator[Problem]:
         if steps not in allowed:
             if _REFERENCE_PART.search(value):
                 message = f"a reference (${{...}}) has no place in {steps[0]}"
-                known = "client_id, client_secret, settings, token_endpoint_config and auth_endpoint_config"
+                known = "client_id, client_secret and other secrets, settings and the ..._endpoint_config"
                 yield spec.problem(message, *steps, hint=f"references are read in {known}")
             continue
         yield from _reference(spec, steps, value)

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from connector.account import Account
-from connector.accountspec import AccountSpec, looks_like_url, rows, scopes_of, text
+from connector.accountspec import OTHER_SECRETS, AccountSpec, looks_like_url, rows, scopes_of, text
+from connector.bindclient import check_client, check_tls, tls_files
 from connector.check import near_miss, shorten
 from connector.endpoint import Endpoint, endpoint_from_spec
 from connector.endpointfile import RawEndpoint, build, known_words
@@ -21,7 +22,7 @@ from connector.resolve import Resolver, unknown_scheme
 from connector.secret import Secret, SecretRef
 from connector.settings import bind_settings
 from connector.template import has_control
-from connector.urlcheck import check_urls, on_loopback
+from connector.urlcheck import check_urls
 
 
 def bind_all(
@@ -123,7 +124,7 @@ class _Binding:
                 f"endpoint {shorten(said)} says itself where its tokens come from", "oauth2_token", hint=hint
             )
         self.no_api(f"endpoint {shorten(said)} describes its API itself", said)
-        if said not in self.endpoints and said in self.spec.document.data.get("endpoints", ()):
+        if said not in self.endpoints and said in (self.spec.document.data.get("endpoints") or ()):
             self.report(
                 f"endpoint {said} has problems of its own", "oauth2_endpoint", hint="solve those first"
             )
@@ -190,12 +191,16 @@ class _Binding:
         allowed = list(endpoint.grants)
         grant = str(self.data.get("grant", allowed[0]))
         if grant in allowed and grant in self.grants:
-            if grant == "authorization_code" and not endpoint.authorize.url:
+            told = endpoint.authorize.url or endpoint.discovery or endpoint.issuer
+            if grant == "authorization_code" and not told:
                 self.report(
                     "authorization_code needs an authorization URL",
                     "grant",
                     hint="add oauth2_endpoint: https://...",
                 )
+            if grant == "device_code" and not (endpoint.device or endpoint.discovery or endpoint.issuer):
+                hint = "write oauth2_endpoint: {device: {url: ...}, token: {url: ...}, grants: [device_code]}"
+                self.report("device_code needs a device authorization URL", "grant", hint=hint)
             return grant
         usable = [g for g in allowed if g in self.grants]
         near = near_miss(grant, usable)
@@ -221,29 +226,21 @@ class _Binding:
     # --- who we are there ---
 
     def client(self, account: Account) -> None:
-        auth = account.client_auth or account.endpoint.token.auth
-        basic = self.data.get("send_client_data_as_basic_auth_header", False)
-        if basic and self.data.get("client_auth", "client_secret_basic") != "client_secret_basic":
-            message = (
-                "send_client_data_as_basic_auth_header says client_secret_basic, and this says otherwise"
-            )
-            self.report(message, "client_auth", hint="keep one of the two")
-        if account.client_secret is None and auth != "none":
-            variable = "".join(c if c.isalnum() else "_" for c in self.spec.name.upper()) + "_CLIENT_SECRET"
-            hint = f"add client_secret: ${{env:{variable}}}; a public client says client_auth: none"
-            self.report(f"{self.spec.name} has no client_secret, and {auth} needs one", hint=hint)
-        elif isinstance(account.client_secret, Secret) and not on_loopback(account):
-            hint = "write ${env:NAME} or ${file:path}, and put the secret there"
-            self.report("a secret may not stand in the manifest itself", "client_secret", hint=hint)
+        self.problems += check_client(self.spec, account)
+        self.problems += check_tls(self.spec, account.tls)
 
-    def secret(self) -> SecretRef | Secret | None:
-        if "client_secret" not in self.data:
+    def secret(self, name: str) -> SecretRef | Secret | None:
+        if name not in self.data:
             return None
-        ref = self.spec.reference("client_secret")
+        ref = self.spec.reference(name)
         if ref is None:
-            return Secret(self.data["client_secret"])
+            return Secret(self.data[name])
         self.known_scheme(ref)
         return ref
+
+    def others(self) -> Mapping[str, SecretRef | Secret]:
+        found = {name: self.secret(name) for name in OTHER_SECRETS}
+        return MappingProxyType({name: said for name, said in found.items() if said is not None})
 
     # --- values ---
 
@@ -265,7 +262,15 @@ class _Binding:
             endpoint=endpoint,
             grant=grant,
             label=data.get("label", ""),
-            client_secret=self.secret(),
+            client_secret=self.secret("client_secret"),
+            secrets=self.others(),
+            key_id=data.get("key_id", ""),
+            signing_alg=data.get("signing_alg", ""),
+            claims=MappingProxyType(dict(data.get("assertion_claims", {}))),
+            exchange=MappingProxyType(dict(data.get("token_exchange", {}))),
+            resources=(said,) if isinstance(said := data.get("resource", ()), str) else tuple(said),
+            dpop=data.get("dpop"),
+            tls=tls_files(self.spec),
             scopes=tuple(scopes_of(data)),
             settings=MappingProxyType(settings),
             auto_refresh=data.get("auto_refresh", True),

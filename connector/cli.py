@@ -35,8 +35,10 @@ from connector.console import (
 )
 from connector.errors import ConnectorError, ManifestError
 from connector.host import open as open_host
+from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.opening import open_manifest
+from connector.personcommands import introspect, login, logout, status, test
 from connector.running import run_pipelines
 
 context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -57,6 +59,8 @@ def cli(context: click.Context, manifest: str, verbose: int) -> None:
     connector run                    run its pipelines
     connector accounts               its accounts, and how their logins are
     connector token NAME             an access token, valid now
+    connector login NAME             log in: browser, pasted address, or --device
+    connector test NAME              does it work, and as whom?
     connector adopt NAME < reply     begin from a token reply you already hold
     connector sandbox                servers to try all this against
 
@@ -237,10 +241,12 @@ def sandbox(port: int, seed: int, lifetime: float | None) -> None:
     """Serve authorization servers and APIs to try accounts against, on this machine only.
 
     \b
-    /coupa       client credentials, offset paging, XML unless asked for JSON
+    /coupa       client credentials, a person or a device; offset paging, XML unless asked for JSON
     /servicenow  authorization code, refresh tokens that stay, Link paging
-    /strict      rotating refresh tokens; a reused one ends the login
+    /strict      rotating refresh tokens; a reused one ends the login; DPoP, pushed requests, devices
     /flaky       429, 503, late and half answers, by a schedule
+
+    A browser is asked for consent; programs are let in at once.
     """
     from connector.sandbox import Sandbox, serve
 
@@ -271,7 +277,7 @@ def schema(name: str) -> None:
     write_json(bundle(name))
 
 
-for each in (accounts, token, adopt, refresh, key):
+for each in (login, logout, status, test, introspect, accounts, token, adopt, refresh, key, import_group):
     cli.add_command(each)
 
 

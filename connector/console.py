@@ -15,6 +15,7 @@ import math
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
@@ -239,3 +240,16 @@ def prepare() -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
+
+
+def in_words(moment: float | None) -> str:
+    """When something ends, as seen from now."""
+    if moment is None:
+        return ""
+    seconds = moment - time.time()
+    if seconds <= 0:
+        return "ended"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"in {seconds / length:.0f} {unit}"
+    return f"in {seconds:.0f} s"

@@ -10,20 +10,39 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from connector.effects import Acquire, Effect, Load, NoReply, Now, Post, Release, Reveal, Save, Wait
+from connector.account import Account
+from connector.credentials import Credentials
+from connector.discovery import Discovery
+from connector.effects import (
+    Acquire,
+    Delete,
+    Effect,
+    Load,
+    NoReply,
+    Now,
+    Post,
+    Ready,
+    Release,
+    Reveal,
+    Save,
+    Wait,
+)
 from connector.errors import ConnectorError, PluginError, StoreError
-from connector.flow import Flow
-from connector.grants import TokenRequest
+from connector.jwts import new_dpop_key
 from connector.post import Poster
 from connector.record import Record
 from connector.reply import Reply
 from connector.seal import Sealer
 from connector.secret import Secret
+from connector.template import origin_of
+from connector.tokenrequest import TokenRequest
 from connector.tokenstore import TokenStore
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +52,11 @@ class World:
     Attributes:
         key: name of the account in the store.
         identity: of this host object; with the process it makes the holder of a lease.
+        account: whose calls are made.
         reveal: resolves the client secret, at each token call anew.
+        others: resolves the account's other secrets.
+        discovery: completes the account by its server's metadata; None: it is complete.
+        nonces: the last one that each server asked for in its DPoP proofs, by origin.
         called: told of each token call.
     """
 
@@ -42,6 +65,10 @@ class World:
     sealer: Sealer
     poster: Poster
     reveal: Callable[[], Secret | None]
+    account: Account | None = None
+    others: Callable[[], Mapping[str, Secret]] = dict
+    discovery: Discovery | None = None
+    nonces: dict[str, str] = field(default_factory=dict)
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}/{secrets.token_hex(4)}")
     called: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
@@ -71,9 +98,32 @@ class World:
             return NoReply(sent=False, words="the lease would have ended before the answer")
         self.called()
         try:
-            return self.poster.post(request)
+            reply = self.poster.post(request)
         except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
             return NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
+        if isinstance(reply, Reply) and reply.headers.get("dpop-nonce"):
+            self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
+        return reply
+
+    def ready(self) -> Ready:
+        """What calls are made of, as of now."""
+        account = self.account
+        assert account is not None, "a world whose flows make calls has an account"
+        if self.discovery is not None:
+            account = self.discovery.complete(account)
+        return Ready(
+            account=account,
+            credentials=Credentials(
+                now=self.clock(),
+                unique=secrets.token_hex(16),
+                client_secret=self.reveal(),
+                secrets=self.others(),
+                dpop_key=new_dpop_key() if account.binds_tokens else None,
+                dpop_nonce=self.nonces.get(origin_of(account.token_url()), "")
+                if account.binds_tokens
+                else "",
+            ),
+        )
 
     def perform(self, effect: Effect) -> Any:
         """Perform one effect and return its result."""
@@ -89,27 +139,29 @@ class World:
             case Release():
                 return self.store.release(self.key, self.holder)
             case Reveal():
-                return self.reveal()
+                return self.ready()
+            case Delete():
+                return self.store.delete(self.key)
             case Post(request=request, until=until):
                 return self.post(request, until)
             case Wait(seconds=seconds):
                 return self.sleep(seconds)
 
 
-def run(flow: Flow, world: World) -> Record:
+def run(flow: Generator[Effect, Any, T], world: World) -> T:
     """Run a flow to its end; what an effect raises is thrown into the flow first."""
-    effect = next(flow)
-    while True:
-        try:
+    try:
+        effect = next(flow)
+        while True:
             try:
                 result = world.perform(effect)
             except Exception as error:
                 effect = flow.throw(_typed(effect, error))
             else:
                 effect = flow.send(result)
-        except StopIteration as done:
-            record: Record = done.value
-            return record
+    except StopIteration as done:
+        value: T = done.value
+        return value
 
 
 def _typed(effect: Effect, error: Exception) -> Exception:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from connector.grants import TokenRequest
+from connector.account import Account
+from connector.credentials import Credentials
 from connector.record import Record
+from connector.tokenrequest import TokenRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Reveal:
-    """Effect: resolve the client secret. Result: Secret, or None for a public client."""
+    """Effect: find out what a call needs: secrets, the server's metadata, the moment. Result: Ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,24 @@ class Wait:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Effect: forget the record. Result: None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """What the calls of one flow are made of.
+
+    Attributes:
+        account: with the URLs that its server's metadata tells (RFC 8414), where it is asked for them.
+        credentials: for the first call; ``credentials.again()`` for each further one.
+    """
+
+    account: Account
+    credentials: Credentials
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoReply:
     """The token call brought no reply.
@@ -71,4 +91,4 @@ class NoReply:
     words: str
 
 
-Effect: TypeAlias = Now | Load | Save | Acquire | Release | Reveal | Post | Wait
+Effect: TypeAlias = Now | Load | Save | Delete | Acquire | Release | Reveal | Post | Wait

@@ -11,108 +11,26 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+from connector.endpointparts import (
+    NOTHING,
+    ApiSpec,
+    AuthorizeSpec,
+    ErrorRule,
+    Params,
+    RefreshSpec,
+    RequestSpec,
+    ResponseSpec,
+    ScopesSpec,
+    nothing,
+)
 
-
-def nothing() -> Mapping[str, Any]:
-    """Default factory of a mapping that stays empty (dataclasses refuse an unhashable default)."""
-    return NOTHING
-
-
-Params = Mapping[str, "tuple[str, ...] | None"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestSpec:
-    """How one kind of call to the authorization server is made.
-
-    Attributes:
-        url: templates; the first whose names are all set is used.
-        auth: ``client_secret_basic``, ``client_secret_post`` or ``none`` (RFC 6749 section 2.3.1).
-        basic: ``rfc6749`` (id and secret form-encoded first) or ``raw``.
-        params, query, headers: extra ones, templates; None removes a standard parameter.
-        rename: standard parameter name -> the name this server wants; None leaves it out.
-    """
-
-    url: tuple[str, ...] = ()
-    method: str = "POST"
-    body: str = "form"
-    auth: str = "client_secret_post"
-    basic: str = "rfc6749"
-    params: Params = field(default_factory=nothing)
-    query: Params = field(default_factory=nothing)
-    headers: Params = field(default_factory=nothing)
-    rename: Mapping[str, str | None] = field(default_factory=nothing)
-    grant_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshSpec:
-    """How this server renews.
-
-    Attributes:
-        request: like the token request unless the file says otherwise.
-        with_: what is shown: ``refresh_token``, ``access_token`` or ``client``.
-        rotates: ``never``, ``maybe`` or ``always`` a new refresh token with each renewal.
-        before_s: seconds before the end to renew; None: a fitting part of the lifetime.
-    """
-
-    request: RequestSpec
-    with_: str = "refresh_token"
-    rotates: str = "maybe"
-    before_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseSpec:
-    """Where in a token reply things are: JSON pointers, the first that is there counts."""
-
-    format: str = "auto"
-    access_token: tuple[str, ...] = ("/access_token",)
-    refresh_token: tuple[str, ...] = ("/refresh_token",)
-    token_type: tuple[str, ...] = ("/token_type",)
-    scope: tuple[str, ...] = ("/scope",)
-    expires_in: tuple[str, ...] = ("/expires_in",)
-    expires_in_unit: str = "s"
-    expires_at: tuple[str, ...] = ("/expires_at",)
-    lifetime_s: float | None = None
-    error: Mapping[str, Any] = field(default_factory=nothing)
-    capture: Mapping[str, str] = field(default_factory=nothing)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopesSpec:
-    """Scopes of a server: `offline` ones make it issue a refresh token and are added for auto-refresh."""
-
-    default: tuple[str, ...] = ()
-    separator: str = " "
-    offline: tuple[str, ...] = ()
-    known: Mapping[str, str] = field(default_factory=nothing)
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiSpec:
-    """The API behind the authorization server.
-
-    Attributes:
-        hosts: further hosts that may see the token (``host``, ``host:port`` or ``*.domain``).
-        expired_status: statuses that mean "this token is no longer good".
-        expired_body: JSON pointer -> values; with one of the statuses, one of them must be there too.
-        retry_status: statuses after which waiting and sending again is right.
-    """
-
-    base_url: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    token_in: str = "header"
-    token_name: str = "Authorization"
-    token_prefix: str = "Bearer "
-    headers: Params = field(default_factory=nothing)
-    query: Params = field(default_factory=nothing)
-    expired_status: tuple[int, ...] = (401,)
-    expired_body: Mapping[str, tuple[Any, ...]] = field(default_factory=nothing)
-    retry_status: tuple[int, ...] = (429, 503)
-    retry_after: tuple[str, ...] = ("retry-after",)
+# What the kinds of `ErrorRule` are called in an endpoint file.
+ERROR_KINDS = {
+    "needs_authorization": "login",
+    "retry_later": "later",
+    "wrong_client": "client",
+    "wrong_scope": "scope",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +41,11 @@ class Endpoint:
         name: what an account says in ``oauth2_endpoint``.
         settings: what it asks of an account beyond the five fields, as JSON Schema properties.
         grants: grants in order of preference; a mapping overrides parts of this endpoint for one of them.
+        issuer: who answers, a template (RFC 8414 section 2); empty: whoever `discovery` leads to.
+        discovery: template of the metadata's URL, or of the issuer's; empty: every URL is declared here.
+        device, par, revoke, introspect, userinfo: how those calls are made; None: there is no such place.
+        errors: what answers mean, where this server words them its own way; the first that fits counts.
+        dpop: whether tokens are bound to a key of ours (RFC 9449).
         service: name of a local server that must run for it (the sandbox); empty for real ones.
         origin: where it was declared, for messages.
         spec: the checked mapping it was made of (what ``extends`` builds on).
@@ -134,10 +57,18 @@ class Endpoint:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=nothing)
     vars: Mapping[str, Any] = field(default_factory=nothing)
     grants: Mapping[str, Mapping[str, Any]] = field(default_factory=nothing)
-    authorize: RequestSpec = RequestSpec(method="GET", body="query")
+    issuer: str = ""
+    discovery: str = ""
+    authorize: AuthorizeSpec = AuthorizeSpec()
     token: RequestSpec = RequestSpec()
     refresh: RefreshSpec = RefreshSpec(request=RequestSpec())
+    device: RequestSpec | None = None
+    par: RequestSpec | None = None
     revoke: RequestSpec | None = None
+    introspect: RequestSpec | None = None
+    userinfo: RequestSpec | None = None
+    errors: tuple[ErrorRule, ...] = ()
+    dpop: bool = False
     response: ResponseSpec = ResponseSpec()
     scopes: ScopesSpec = ScopesSpec()
     api: ApiSpec = ApiSpec()
@@ -152,7 +83,8 @@ class Endpoint:
         if not overrides:
             return self
         merged = endpoint_from_spec(merge(self.spec, overrides), name=self.name, origin=self.origin)
-        return replace(merged, grants=self.grants)
+        # The spec as it was: another grant's overrides start from there, not from this one's.
+        return replace(merged, grants=self.grants, spec=self.spec)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,15 +112,24 @@ def endpoint_from_spec(spec: Mapping[str, Any], *, name: str = "", origin: str =
         settings=spec.get("settings", NOTHING),
         vars=spec.get("vars", NOTHING),
         grants=_grants(grants),
-        authorize=_request(spec.get("authorize", {}), RequestSpec(method="GET", body="query")),
+        issuer=spec.get("issuer", ""),
+        discovery=spec.get("discovery", ""),
+        authorize=_authorize(spec.get("authorize", {})),
         token=token,
         refresh=RefreshSpec(
             request=_request(refresh, token),
             with_=refresh.get("with", "refresh_token"),
             rotates=refresh.get("rotates", "maybe"),
             before_s=refresh.get("before"),
+            grace_s=float(refresh.get("grace", 0.0)),
         ),
-        revoke=_request(spec["revoke"], token) if "revoke" in spec else None,
+        **{
+            place: _request(spec[place], _place(token))
+            for place in ("device", "par", "revoke", "introspect", "userinfo")
+            if place in spec
+        },
+        errors=_errors(spec.get("errors", {})),
+        dpop=spec.get("dpop", False),
         response=_response(spec.get("response", {})),
         scopes=_scopes(spec.get("scopes", {})),
         api=_api(spec.get("api", {})),
@@ -218,6 +159,31 @@ def _request(spec: Mapping[str, Any], base: RequestSpec) -> RequestSpec:
         rename=MappingProxyType({**base.rename, **spec.get("rename", {})}),
         grant_type=spec.get("grant_type", base.grant_type),
     )
+
+
+def _place(token: RequestSpec) -> RequestSpec:
+    """The client proves itself there as at the token endpoint; what is asked for there is its own."""
+    return RequestSpec(auth=token.auth, basic=token.basic)
+
+
+def _authorize(spec: Mapping[str, Any]) -> AuthorizeSpec:
+    return AuthorizeSpec(
+        url=_many(spec.get("url", ())),
+        params=_params(spec, "params", NOTHING),
+        rename=MappingProxyType(dict(spec.get("rename", {}))),
+        pkce=spec.get("pkce", "S256"),
+        redirect_uri=_many(spec.get("redirect_uri", ())),
+        iss=spec.get("iss", False),
+    )
+
+
+def _errors(spec: Mapping[str, Any]) -> tuple[ErrorRule, ...]:
+    rules = []
+    for name, kind in ERROR_KINDS.items():
+        for said in spec.get(name, ()):
+            what = {"error": said} if isinstance(said, str) else said
+            rules.append(ErrorRule(kind=kind, **what))
+    return tuple(rules)
 
 
 def _params(spec: Mapping[str, Any], key: str, base: Params) -> Params:

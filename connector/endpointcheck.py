@@ -17,7 +17,10 @@ from connector.template import TemplateError, fill, fill_url, has_control, names
 Report = Callable[[str, Sequence[str | int], str], Problem]
 Steps = tuple[str | int, ...]
 
-REQUESTS = ("authorize", "token", "refresh", "revoke", "device")
+REQUESTS = ("authorize", "token", "refresh", "revoke", "device", "par", "introspect", "userinfo")
+
+
+_URLS = ("url", "base_url", "redirect_uri", "issuer", "discovery")
 
 
 def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
@@ -34,6 +37,8 @@ def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
 
 
 def _structure(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
+    if spec.get("discovery") or spec.get("issuer"):
+        return  # the server's metadata tells the rest
     if not spec.get("token", {}).get("url"):
         yield report("no token URL", ("token",), "write token: {url: https://...}")
     grants = spec.get("grants", ())
@@ -62,12 +67,14 @@ def _known(spec: Mapping[str, Any], part: Mapping[str, Any]) -> set[str]:
 
 def _templates(spec: Mapping[str, Any]) -> Iterator[tuple[Steps, str]]:
     for request in REQUESTS:
-        for key in ("url", "params", "query", "headers"):
+        for key in ("url", "params", "query", "headers", "redirect_uri"):
             yield from _texts(spec.get(request, {}).get(key), (request, key))
     for key in ("base_url", "hosts", "headers", "query"):
         yield from _texts(spec.get("api", {}).get(key), ("api", key))
     yield from _texts(spec.get("scopes", {}).get("default"), ("scopes", "default"))
     yield from _texts(spec.get("test", {}).get("path"), ("test", "path"))
+    for key in ("issuer", "discovery"):
+        yield from _texts(spec.get(key), (key,))
     for name, var in spec.get("vars", {}).items():
         if isinstance(var, str):
             yield ("vars", name), var
@@ -98,7 +105,7 @@ def _template(template: str, steps: Steps, known: set[str], report: Report) -> I
         near = near_miss(name, known)
         hint = f"did you mean {{{near}}}?" if near else "known here: " + ", ".join(sorted(known))
         yield report(f"{{{name}}} is neither a setting nor a var nor captured", steps, hint)
-    if asked <= known and steps[-1 if isinstance(steps[-1], str) else -2] in ("url", "base_url"):
+    if asked <= known and steps[-1 if isinstance(steps[-1], str) else -2] in _URLS:
         yield from _url(template, asked, steps, report)
 
 

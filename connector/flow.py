@@ -22,14 +22,26 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from connector.account import Account
-from connector.effects import Acquire, Effect, Load, NoReply, Now, Post, Release, Reveal, Save, Wait
+from connector.effects import (
+    Acquire,
+    Effect,
+    Load,
+    NoReply,
+    Now,
+    Ready,
+    Release,
+    Reveal,
+    Save,
+    Wait,
+)
 from connector.errors import ConnectorError, NotAuthorizedError, PluginError, RenewalError, StoreError
-from connector.grants import Grant, TokenRequest
+from connector.grants import Grant
 from connector.record import Record, Spending
-from connector.reply import Refusal, Reply, read_reply
-from connector.secret import Secret
 from connector.token import Token, Window
+from connector.tokencall import token_call
+from connector.tokenrequest import TokenRequest
 from connector.tokenstore import Lease, VersionConflict
+from connector.verdict import failed_later, login_needed, refused
 
 Flow: TypeAlias = Generator[Effect, Any, Record]
 
@@ -130,7 +142,7 @@ def _only_in_memory(wish: Wish, have: Record) -> Flow:
 class _Leased:
     """The lease is ours. `until`: a token call that begins later may outlive it."""
 
-    secret: Secret | None
+    ready: Ready
     until: float
 
 
@@ -138,21 +150,21 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
     """Wait for the lease. Returns it, or a record that makes the renewal needless."""
     started: float = yield Now()
     waited, pause = 0.0, 0.02
-    secret: Secret | None = None
+    ready: Ready | None = None
     while True:
         record: Record = yield Load()
         now: float = yield Now()
         if _answers(wish, record, now):
             return record
         _hopeless(wish, record, now)
-        if not waited:
+        if ready is None:
             # Before the lease, since a vault may be slow and a lease is short.
-            secret = yield Reveal()
+            ready = yield Reveal()
             now = yield Now()
         lease: Lease = yield Acquire(wish.lease_s)
         if lease.holder == wish.holder:
             # Counted from before the lease began, so that being held up just then errs to the safe side.
-            return _Leased(secret=secret, until=now + wish.lease_s - wish.call_s)
+            return _Leased(ready=ready, until=now + wish.lease_s - wish.call_s)
         # The pauses are counted too: a clock that was set back must not make this wait for ever.
         if max(now - started, waited) >= wish.patience_s:
             raise RenewalError(
@@ -190,7 +202,8 @@ def _hopeless(wish: Wish, record: Record, now: float) -> None:
             reason="auto_refresh is off in the manifest",
             resolution=f"set `auto_refresh: true`, or run `connector refresh {account.name}`",
         )
-    if record.spending and usable(record.token, wish.window, now, rejected=wish.rejected):
+    doubtful = record.spending and not _settles(wish, record.spending, now)
+    if record.spending and doubtful and usable(record.token, wish.window, now, rejected=wish.rejected):
         # Showing it again could end the family, and with it the access token that still works.
         assert record.token is not None
         raise RenewalError(
@@ -211,20 +224,10 @@ def _hopeless(wish: Wish, record: Record, now: float) -> None:
         )
 
 
-def login_needed(account: Account, record: Record) -> NotAuthorizedError:
-    """The error for a login that is dead or was never there."""
-    how = f"run `connector adopt {account.name}` with a token reply"
-    if record.dead:
-        return NotAuthorizedError(
-            f"account {account.name!r} must be authorized again",
-            account=account.name,
-            reason=f"its refresh token was refused: {record.dead.words}",
-            resolution=how,
-        )
-    missing = "it has no refresh token" if record.token else "nobody has authorized it yet"
-    return NotAuthorizedError(
-        f"account {account.name!r} must be authorized", account=account.name, reason=missing, resolution=how
-    )
+def _settles(wish: Wish, spending: Spending, now: float) -> bool:
+    """Whether one careful attempt settles a doubt: the server says that it still knows the old token."""
+    grace_s = wish.account.endpoint.refresh.grace_s
+    return spending.attempts < 2 and 0 <= now - spending.at < grace_s
 
 
 # A moment further off than any pause was written by a clock that was wrong.
@@ -238,29 +241,34 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     if _answers(wish, record, now):
         return record
     _hopeless(wish, record, now)
-    request = _request(wish, record, leased.secret)
+    request = _request(wish, record, leased.ready)
     if request.presents and wish.account.endpoint.refresh.rotates != "never":
         try:
             record = yield Save(record.about_to_spend(holder=wish.holder, now=now))
         except VersionConflict:
             return None
     # Whoever was held up for so long that the lease may end during the call does not make it.
-    reply: Reply | NoReply = yield Post(request, until=leased.until)
-    if isinstance(reply, NoReply):
-        raise (yield from _later(wish, record, reply.words, in_doubt=reply.sent))
-    outcome = read_reply(wish.account, reply, previous=record.token, secrets=request.secrets)
+    outcome = yield from token_call(
+        leased.ready,
+        lambda ready: _request(wish, record, ready),
+        previous=record.token,
+        until=leased.until,
+    )
+    if isinstance(outcome, NoReply):
+        raise (yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent))
     if isinstance(outcome, Token):
-        return (yield from _keep(record.renewed(outcome), made_from=_login(record), base=record))
-    yield from _refused(wish, record, outcome)
+        return (yield from _keep(record.renewed(outcome), made_from=record.login, base=record))
+    yield from refused(wish.account, wish.grant, record, outcome)
     return None
 
 
-def _request(wish: Wish, record: Record, secret: Secret | None) -> TokenRequest:
-    grant, account = wish.grant, wish.account
+def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest:
+    grant, account, credentials = wish.grant, ready.account, ready.credentials
     try:
-        request = (
-            grant.renew(account, record.token, secret) if record.token else grant.obtain(account, secret)
-        )
+        if record.token:
+            request = grant.renew(account, record.token, credentials)
+        else:
+            request = grant.obtain(account, credentials)
     except ConnectorError:
         raise
     except Exception as error:  # a stranger's plugin; its words may hold a secret, its kind does not
@@ -273,11 +281,6 @@ def _request(wish: Wish, record: Record, secret: Secret | None) -> TokenRequest:
     if request is None:
         raise login_needed(account, record)
     return request
-
-
-def _login(record: Record) -> str:
-    """What tells one login from another: its refresh token, or where there is none its access token."""
-    return record.presents or (record.token.fingerprint if record.token else "")
 
 
 def _keep(
@@ -297,10 +300,10 @@ def _keep(
                 current: Record = yield Load()
             except StoreError:
                 continue
-            if _login(current) != made_from:
+            if current.login != made_from:
                 # A person authorized anew in between: theirs is the login now. Or it is this very record,
                 # saved by an attempt whose answer got lost.
-                return current if _login(current) == _login(fresh) else None
+                return current if current.login == fresh.login else None
             fresh = replace(fresh, version=current.version)
         except StoreError:
             if attempt < _SAVES - 1:
@@ -311,82 +314,6 @@ def _keep(
 
 
 _SAVES = 5
-
-
-def _refused(wish: Wish, record: Record, refusal: Refusal) -> Generator[Effect, Any, None]:
-    """What follows from a refusal: an error, or nothing when there is a newer login to try instead."""
-    words = refusal.words()
-    if refusal.kind == "later":
-        raise (yield from _later(wish, record, words, in_doubt=refusal.spent, asked_s=refusal.retry_after_s))
-    if refusal.kind == "protocol":
-        # A truncated reply may have been the one with the successor in it.
-        raise (yield from _later(wish, record, words, in_doubt=refusal.spent, code="bad_token_reply"))
-    if record.presents:
-        current: Record = yield Load()
-        if _login(current) != _login(record) and current.token is not None:
-            return  # someone brought a new login while we were asking with the old one
-    now: float = yield Now()
-    if refusal.kind == "login" and record.presents:
-        if record.spending and record.spending.attempts > 1:
-            words += "; an earlier attempt got no answer, so the server may have replaced it then"
-        dead = record.died(words, now=now)
-        yield from _note(dead)
-        raise login_needed(wish.account, dead)
-    yield from _note(record.failed(words, retry_at=0.0, in_doubt=False))
-    raise _misfit(wish.account, refusal.kind, words)
-
-
-def _misfit(account: Account, kind: str, said: str) -> NotAuthorizedError:
-    """Errors that neither waiting nor logging in again cures."""
-    code, message, resolution = {
-        "client": (
-            "client_refused",
-            "the server does not accept the client of account",
-            "check Client ID, Client Secret and whether it wants Basic authentication",
-        ),
-        "scope": (
-            "scope_refused",
-            "the server does not grant the scopes of account",
-            "check `scopes:` and what the client may ask for at the server",
-        ),
-        "login": (
-            "refused",
-            "the server refused a token to account",
-            "check the client's permissions and the grant at the server",
-        ),
-    }[kind]
-    return NotAuthorizedError(
-        f"{message} {account.name!r}", account=account.name, code=code, reason=said, resolution=resolution
-    )
-
-
-def _later(
-    wish: Wish,
-    record: Record,
-    words: str,
-    *,
-    in_doubt: bool,
-    asked_s: float | None = None,
-    code: str = "",
-) -> Generator[Effect, Any, RenewalError]:
-    now: float = yield Now()
-    pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
-    failed = record.failed(words, retry_at=now + pause, in_doubt=in_doubt)
-    yield from _note(failed)
-    return RenewalError(
-        f"the token of account {wish.account.name!r} could not be renewed",
-        account=wish.account.name,
-        code=code or ("in_doubt" if failed.spending else ""),
-        reason=words,
-        resolution="check the OAuth2 Token URL" if code else "",
-        retry_after=pause,
-    )
-
-
-def _note(record: Record) -> Generator[Effect, Any, None]:
-    """Save bookkeeping. Losing it costs another attempt, so a failing store must not hide the real error."""
-    with contextlib.suppress(StoreError):
-        yield Save(record)
 
 
 def _release() -> Generator[Effect, Any, None]:

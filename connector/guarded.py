@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from connector.account import Account
+from connector.credentials import Credentials
 from connector.errors import ConnectorError
 from connector.grants import Grant, TokenRequest
 from connector.hookspecs import SecretSource, StoreOpener
 from connector.pluginfile import broken
-from connector.secret import Secret
 from connector.service import Service
 from connector.snap import Snap
 from connector.token import Token
@@ -139,13 +139,13 @@ class GuardedGrant:
     name: str
     interactive: bool
 
-    def obtain(self, account: Account, secret: Secret | None) -> TokenRequest | None:
+    def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | None:
         """See `Grant.obtain`."""
-        return self._request(lambda: self.grant.obtain(account, secret))
+        return self._request(lambda: self.grant.obtain(account, credentials))
 
-    def renew(self, account: Account, token: Token, secret: Secret | None) -> TokenRequest | None:
+    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | None:
         """See `Grant.renew`."""
-        return self._request(lambda: self.grant.renew(account, token, secret))
+        return self._request(lambda: self.grant.renew(account, token, credentials))
 
     def _request(self, call: Callable[[], TokenRequest | None]) -> TokenRequest | None:
         request = attempt(self.owner, "connector_grants", call)

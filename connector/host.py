@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import secrets
 import socket
@@ -20,11 +18,16 @@ import httpx
 
 from connector import pipeline
 from connector.account import Account
+from connector.clients import TIMEOUT, PipelineClients, refuse_ours
+from connector.discovery import Discovery
 from connector.errors import ConnectorError, ManifestError
 from connector.gate import AsyncGate, Gate, closed
-from connector.login import Login
+from connector.identity import Identity, identify
+from connector.inspection import Introspection
+from connector.login import Authorization, DeviceLogin, Login
 from connector.opening import Opening, open_manifest
 from connector.post import Poster
+from connector.recordkey import record_key
 from connector.result import Listener, RunResult
 from connector.service import Service
 from connector.snap import PipelineSpec
@@ -38,8 +41,6 @@ from connector.vault import Vault, open_vault
 from connector.wire import AsyncWire, Wire
 
 log = logging.getLogger("connector")
-TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_OURS = ("transport", "mounts", "proxy", "verify", "cert", "auth", "trust_env", "base_url")
 
 
 class Host:
@@ -54,13 +55,14 @@ class Host:
         vault: Vault,
         *,
         poster: Poster | None = None,
-        wire: Callable[[], httpx.BaseTransport] = Wire,
-        async_wire: Callable[[], httpx.AsyncBaseTransport] = AsyncWire,
+        wire: Callable[..., httpx.BaseTransport] = Wire,
+        async_wire: Callable[..., httpx.AsyncBaseTransport] = AsyncWire,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._opening = opening
         self._vault = vault
         self._poster = poster or Poster(clock=clock)
+        self._discovery = Discovery(self._poster, clock=clock)
         self._new_wire, self._new_async_wire = wire, async_wire
         self._clock = clock
         self._identity = f"{socket.gethostname()}/{secrets.token_hex(4)}"
@@ -95,10 +97,7 @@ class Host:
         return self._opening.pipeline(name)
 
     def check(self, names: Iterable[str], parameters: Mapping[str, str], *, taken: Mapping[str, str]) -> None:
-        """Look whether pipelines may run, and together. Raises ManifestError with everything wrong.
-
-        `taken` are places that no step may write to (``-``: standard output), and who does.
-        """
+        """Look whether pipelines may run together; `taken`: where none may write to. Raises ManifestError."""
         self._opening.sound(names, parameters, taken)
 
     @property
@@ -115,14 +114,14 @@ class Host:
 
         Raises ManifestError for an unknown account, SecretMissingError, PluginError.
         """
-        self._refuse(options)
+        refuse_ours(options)
         transport = self.transport(account)
         options.setdefault("timeout", TIMEOUT)
         return httpx.Client(transport=transport, base_url=self._base_url(account), **options)
 
     def async_client(self, account: str, **options: Any) -> httpx.AsyncClient:
         """The same for asyncio and trio; each client belongs to the event loop it is used in."""
-        self._refuse(options)
+        refuse_ours(options)
         transport = self.async_transport(account)
         options.setdefault("timeout", TIMEOUT)
         return httpx.AsyncClient(transport=transport, base_url=self._base_url(account), **options)
@@ -138,15 +137,15 @@ class Host:
             if self._closed:
                 raise closed()
             if wire is None:
-                wire = self._wires[account] = self._new_wire()
+                wire = self._wires[account] = self._new_wire(**_tls(source.account))
                 self._closing.callback(wire.close)
         return Transport(source, Gate(wire, lambda: self._closed), close_inner=False)
 
     def async_transport(self, account: str) -> httpx.AsyncBaseTransport:
         """The asynchronous transport alone; whoever takes it closes it."""
-        return AsyncTransport(
-            self._login(account).source, AsyncGate(self._new_async_wire(), lambda: self._closed)
-        )
+        source = self._login(account).source
+        wire = self._new_async_wire(**_tls(source.account))
+        return AsyncTransport(source, AsyncGate(wire, lambda: self._closed))
 
     def token(self, account: str) -> Token:
         """A token that is valid now; ``.access_token.reveal()`` shows it. May wait for a renewal.
@@ -169,6 +168,57 @@ class Host:
         Raises ConnectorError ``bad_token_reply``; the login there was stays then.
         """
         return self._login(account).adopt(reply)
+
+    def authorization(
+        self,
+        account: str,
+        *,
+        redirect_uri: str = "",
+        parameters: Mapping[str, str] = MappingProxyType({}),
+    ) -> Authorization:
+        """Begin a login in a person's browser: show ``.url``, then ``.finish(the URL it was sent to)``.
+
+        Args:
+            redirect_uri: where the server sends the browser; the account's or endpoint's, where one is
+                declared.
+            parameters: further authorization parameters for this once, e.g. ``acr_values``.
+
+        Raises NotAuthorizedError, RenewalError. Until it is finished, the login there was stays.
+        """
+        login = self._login(account)
+        return login.authorization(redirect_uri or login.account.redirect_target(), parameters)
+
+    def device(self, account: str) -> DeviceLogin:
+        """Begin a login on another device (RFC 8628): show ``.user_code``, then ``.wait()``."""
+        return self._login(account).device()
+
+    def logout(self, account: str, *, revoke: bool = True) -> bool:
+        """Revoke the tokens of an account at the server (RFC 7009) and forget them.
+
+        Args:
+            revoke: False: only forget them here.
+
+        Returns whether there were any. Raises NotAuthorizedError ``incomplete_account`` where the server
+        has no revocation endpoint, RenewalError when it does not answer; nothing is forgotten then.
+        """
+        return self._login(account).logout(revoke=revoke)
+
+    def introspect(self, account: str) -> Introspection:
+        """What the server says of the account's access token (RFC 7662)."""
+        return self._login(account).introspect()
+
+    def identify(self, account: str) -> Identity:
+        """Make the endpoint's test request, and find out who one is logged in as.
+
+        Raises what `token` raises, and httpx.HTTPError when the API does not answer.
+        """
+        login = self._login(account)
+        with self.client(account) as http:
+            return identify(login.completed(), login.source.token(), http)
+
+    def needs_person(self, account: str) -> bool:
+        """Whether the account's grant begins with a person; others sign in by themselves."""
+        return self._login(account, start=False).interactive
 
     def renew(self, account: str) -> Token:
         """Renew now, whatever the state of the token, also with ``auto_refresh: false``."""
@@ -215,7 +265,7 @@ class Host:
         return pipeline.run(
             spec,
             snaps=self._opening.registry.snaps,
-            clients=_Clients(self),
+            clients=PipelineClients(self),
             parameters=parameters,
             folder=self._opening.manifest.folder,
             preview=preview,
@@ -280,6 +330,8 @@ class Host:
             self._vault,
             key=key,
             reveal=lambda: self._opening.reveal(account),
+            others=lambda: self._opening.others(account),
+            discovery=self._discovery,
             poster=self._poster,
             identity=self._identity,
             clock=self._clock,
@@ -309,46 +361,9 @@ class Host:
             # Only the token reply says where the API is.
             return account.base_url(self.token(name).captured)
 
-    @staticmethod
-    def _refuse(options: Mapping[str, Any]) -> None:
-        wrong = sorted(set(options) & set(_OURS))
-        if wrong:
-            raise TypeError(
-                f"{', '.join(wrong)} belongs to the account, not to the client: a client's own would bypass"
-                " the account's transport (use host.transport for a client of your own)"
-            )
 
-
-class _Clients:
-    """The host as a pipeline sees it."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    def client(self, account: str) -> httpx.Client:
-        return self._host.client(account) if account else httpx.Client(timeout=TIMEOUT)
-
-    def async_client(self, account: str) -> httpx.AsyncClient:
-        return self._host.async_client(account) if account else httpx.AsyncClient(timeout=TIMEOUT)
-
-
-def record_key(account: Account) -> str:
-    """Name of an account's record: its name, and a digest of whatever makes it another login.
-
-    One store may serve many manifests, and a manifest may change: a token must never be used for
-    another client, server or, where nobody consents to them, other scopes.
-    """
-    endpoint = account.endpoint
-    identity = [
-        endpoint.name,
-        [endpoint.authorize.url, endpoint.token.url] if not endpoint.service else [],
-        sorted((k, v) for k, v in account.settings.items()),
-        account.client_id,
-        account.grant,
-        sorted(account.scopes) if account.grant == "client_credentials" else [],
-    ]
-    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    return f"{account.name}#{digest[:12]}"
+def _tls(account: Account) -> dict[str, Any]:
+    return {} if account.tls is None else {"tls": account.tls}
 
 
 def open(

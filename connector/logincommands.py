@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from connector.console import (
     chosen,
     command,
     complain,
+    in_words,
     json_option,
     manifest_option,
     printable,
@@ -55,7 +55,7 @@ def accounts(context: click.Context, manifest: str | None, as_json: bool) -> Non
     for title in ("account", "state", "expires", "endpoint", "grant", "label"):
         shown.add_column(title)
     for row in rows:
-        cells = (row["account"], row["state"], _in(row.get("expires_at")), row["endpoint"], row["grant"])
+        cells = (row["account"], row["state"], in_words(row.get("expires_at")), row["endpoint"], row["grant"])
         shown.add_row(*(Text(printable(cell)) for cell in (*cells, row["label"])))
     show(shown)
     for row in rows:
@@ -72,18 +72,6 @@ def _account_row(host: Host, name: str) -> dict[str, Any]:
         return {**row, **host.status(name).to_dict()}
     except ConnectorError as error:
         return {**row, "state": "error", "code": error.code, "error": str(error)}
-
-
-def _in(moment: float | None) -> str:
-    if moment is None:
-        return ""
-    seconds = moment - time.time()
-    if seconds <= 0:
-        return "ended"
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"in {seconds / length:.0f} {unit}"
-    return f"in {seconds:.0f} s"
 
 
 @click.command()
@@ -160,7 +148,7 @@ def refresh(context: click.Context, account: str, manifest: str | None) -> None:
     """Renew the token of an account now, also with auto_refresh off."""
     with open_host(chosen(context, manifest)) as host:
         found = host.renew(account)
-        ends = f", which ends {_in(found.expires_at)}" if found.expires_at is not None else ""
+        ends = f", which ends {in_words(found.expires_at)}" if found.expires_at is not None else ""
         say(f"account {account} has token {found.fingerprint}{ends}")
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from connector import pipeline, registry
 from connector.account import Account
+from connector.accountspec import AccountSpec
 from connector.bind import bind_account
 from connector.check import near_miss
-from connector.endpoint import NOTHING, Endpoint
+from connector.damage import further
+from connector.endpoint import Endpoint
 from connector.endpointfile import build
+from connector.endpointparts import NOTHING
 from connector.errors import ConnectorError, ManifestError, PluginError, Problem
 from connector.manifest import Manifest, read
 from connector.registry import Registry
@@ -66,6 +69,14 @@ class Opening:
         resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
         return Secret(resolver(secret))
 
+    def others(self, account: Account) -> Mapping[str, Secret]:
+        """The account's other secrets, asked for anew each time as well."""
+        resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
+        return {
+            name: Secret(resolver(said)) if isinstance(said, SecretRef) else said
+            for name, said in account.secrets.items()
+        }
+
     def pipeline(self, name: str) -> PipelineSpec:
         """A pipeline that has passed its checks. Raises ManifestError, PluginError."""
         if name not in self.manifest.pipelines:
@@ -79,11 +90,13 @@ class Opening:
 
     def pipeline_problems(self, name: str) -> list[Problem]:
         """Everything wrong with the steps of a pipeline, found without running it."""
-        spec = self.manifest.pipelines[name]
+        return self._steps(self.manifest.pipelines[name])
+
+    def _steps(self, spec: PipelineSpec, *, whole: bool = True) -> list[Problem]:
         baseless = [name for name, account in self.accounts.items() if not account.endpoint.api.base_url]
-        known = Known(self.manifest.accounts, baseless)
+        known = Known(self.manifest.accounts, baseless, whole)
         found = pipeline.check(spec, self.registry.snaps, known, folder=self.manifest.folder)
-        base = f"/pipelines/{name.replace('~', '~0').replace('/', '~1')}"
+        base = join("/pipelines", spec.name)
         return [
             # What is wrong with the pipeline is told at a key, since it is no value that is wrong.
             self.manifest.problem(
@@ -143,6 +156,15 @@ class Opening:
         hint = f"did you mean {near}:?" if near else f"known: {known}; others come with a plugin"
         return [self.manifest.problem("/store", f"no token store is known for {scheme}:", hint)]
 
+    def _account(self, spec: AccountSpec) -> list[Problem]:
+        """Everything wrong with an account that is only looked at."""
+        try:
+            known = self.registry.secret_sources
+            bind_account(spec, self.endpoints, self.registry.grants, schemes=known)
+        except ManifestError as error:
+            return list(error.problems)
+        return []
+
     def everything_wrong(self, *, secrets: bool = False) -> list[Problem]:
         """All that can be found without network, pipelines and accounts of broken plugins included.
 
@@ -154,9 +176,20 @@ class Opening:
             found += error.problems
         for name in self.manifest.pipelines:
             found += self.pipeline_problems(name)
+        rests = self.manifest.damaged
+        for name, pipeline_spec in rests.pipelines.items():
+            at = join("/pipelines", name)
+            found += further(
+                at, self._steps(pipeline_spec, whole=False), self.problems, self.manifest.document.marks
+            )
+        for name, account_spec in rests.accounts.items():
+            at = join("/accounts", name)
+            found += further(at, self._account(account_spec), self.problems, self.manifest.document.marks)
         for name in self.accounts if secrets else ():
             try:
-                self.reveal(self.resolved(name))
+                account = self.resolved(name)
+                self.reveal(account)
+                self.others(account)
             except ManifestError as error:
                 found += error.problems
             except ConnectorError as error:

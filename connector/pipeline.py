@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from connector.bridge import Clients, Connections
-from connector.endpoint import NOTHING
+from connector.endpointparts import NOTHING
 from connector.errors import SnapError
 from connector.errorview import ErrorView
 from connector.options import near

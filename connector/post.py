@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 import threading
 import time
 import zlib
@@ -20,10 +21,14 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from connector.account import TlsFiles
 from connector.effects import NoReply
-from connector.grants import TokenRequest
+from connector.errors import ConnectorError
+from connector.reading import cleaned
 from connector.reply import Reply
+from connector.secret import Secret
 from connector.template import is_loopback
+from connector.tokenrequest import TokenRequest
 
 SIZE_LIMIT = 1 << 20
 _NOT_SENT = (
@@ -32,7 +37,6 @@ _NOT_SENT = (
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
 )
 
 
@@ -53,35 +57,42 @@ class Poster:
         total_s: float = 30.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._transport = transport or system_transport
+        self._transport = transport
         self._timeout_s = min(timeout_s, total_s)
         self._total_s = total_s
         self._clock = clock
 
     def post(self, request: TokenRequest) -> Reply | NoReply:
         """Make the call. What goes wrong on the way is a value: `NoReply`, with whether it was sent."""
-        patience = _Patience(self._total_s)
+        patience = _Patience(max(self._total_s, request.patience_s or 0.0))
         try:
             wire = self._wire(request, patience)
-            transport = self._transport(wire.url)
+            own = self._transport
+            transport = own(wire.url) if own else system_transport(wire.url, request.tls)
+        except ConnectorError as error:
+            return NoReply(sent=False, words=str(error))
         except (httpx.InvalidURL, ValueError, OSError) as error:
-            # Not the error's own words: they may quote the header or URL that could not be built.
-            return NoReply(sent=False, words=f"the call cannot be made ({type(error).__name__})")
+            return _impossible(error)
         try:
             with _unlogged(), patience, _sent(transport, wire) as response:
                 return self._reply(response)
+        except httpx.LocalProtocolError as error:
+            return _impossible(error)
         except _NOT_SENT as error:
-            return NoReply(sent=False, words=_words("the server could not be reached", error))
+            words = _words("the server could not be reached", error, request.secrets)
+            return NoReply(sent=False, words=words)
         except _TooLate:
             return NoReply(sent=False, words=patience.words())
         except httpx.HTTPError as error:
-            words = patience.words() if patience.over else _words("the server gave no whole answer", error)
-            return NoReply(sent=True, words=words)
+            # What is no HTTP is quoted, and may be an echo of what was sent.
+            words = _words("the server gave no whole answer", error, request.secrets)
+            return NoReply(sent=True, words=patience.words() if patience.over else words)
         except _Unreadable as error:
             return NoReply(sent=True, words=str(error))
 
     def _wire(self, request: TokenRequest, patience: _Patience) -> httpx.Request:
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_s)
+        timeout["read"] = max(self._timeout_s, request.patience_s or 0.0)
         # Compressed answers are read too, but they need a second look at their size.
         own = [("User-Agent", "connector"), ("Connection", "close"), ("Accept-Encoding", "identity")]
         return httpx.Request(
@@ -198,15 +209,47 @@ def _decoded(body: bytes, encoding: str) -> bytes:
     return plain
 
 
-def _words(what: str, error: Exception) -> str:
-    text = " ".join(str(error).split())[:160]
+def _impossible(error: Exception) -> NoReply:
+    # Not the error's own words: they may quote the header or URL that cannot be sent.
+    return NoReply(sent=False, words=f"the call cannot be made ({type(error).__name__})")
+
+
+def _words(what: str, error: Exception, secrets: tuple[Secret, ...]) -> str:
+    text = cleaned(str(error), secrets)[:160]
     return f"{what} ({type(error).__name__}{': ' + text if text else ''})"
 
 
-def system_transport(url: httpx.URL) -> httpx.HTTPTransport:
+def system_transport(url: httpx.URL, tls: TlsFiles | None = None) -> httpx.HTTPTransport:
     """A transport for one call: TLS verified, a proxy as the environment says, loopback always direct."""
     return httpx.HTTPTransport(
-        proxy=proxy_for(url), limits=httpx.Limits(max_keepalive_connections=0), trust_env=True
+        proxy=proxy_for(url),
+        limits=httpx.Limits(max_keepalive_connections=0),
+        trust_env=True,
+        verify=tls_context(tls),
+    )
+
+
+def tls_context(tls: TlsFiles | None) -> ssl.SSLContext | bool:
+    """What httpx is given as ``verify``: the system's checks, or an account's own files (RFC 8705).
+
+    Raises ConnectorError ``tls_unusable`` for files that cannot be used.
+    """
+    if tls is None:
+        return True
+    try:
+        context = ssl.create_default_context(cafile=tls.ca or None)
+        if tls.certificate:
+            # An encrypted key must not make a pipeline at 3 a.m. ask a terminal for its password.
+            context.load_cert_chain(tls.certificate, tls.private_key or None, password=lambda: b"")
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or type(error).__name__
+    else:
+        return context
+    raise ConnectorError(
+        "the files of the account's own TLS cannot be used",
+        code="tls_unusable",
+        reason=reason,
+        resolution="check `tls:` of the account: PEM files, the key without a password",
     )
 
 

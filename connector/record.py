@@ -21,7 +21,7 @@ class Spending:
     Attributes:
         presents: its fingerprint.
         holder: who was about to show it.
-        at: when, seconds since the epoch.
+        at: when it was shown first, seconds since the epoch.
         attempts: how often it was shown in all, the first time included.
     """
 
@@ -78,6 +78,11 @@ class Record:
         return self.token.refresh_token.fingerprint if self.token and self.token.refresh_token else ""
 
     @property
+    def login(self) -> str:
+        """Tells one login from another: its refresh token, or where there is none its access token."""
+        return self.presents or (self.token.fingerprint if self.token else "")
+
+    @property
     def dead(self) -> Death | None:
         """The death of the login, as long as it speaks of the refresh token at hand."""
         return self.death if self.death and self.death.presents == self.presents else None
@@ -85,10 +90,14 @@ class Record:
     def about_to_spend(self, *, holder: str, now: float) -> Record:
         """The journal entry before the refresh token at hand is shown."""
         before = self.spending
-        attempts = before.attempts + 1 if before and before.presents == self.presents else 1
-        return replace(
-            self, spending=Spending(presents=self.presents, holder=holder, at=now, attempts=attempts)
+        again = before is not None and before.presents == self.presents
+        spending = Spending(
+            presents=self.presents,
+            holder=holder,
+            at=before.at if before and again else now,
+            attempts=before.attempts + 1 if before and again else 1,
         )
+        return replace(self, spending=spending)
 
     def renewed(self, token: Token) -> Record:
         """With a new token, all doubts and failures gone."""
@@ -107,6 +116,11 @@ class Record:
             retry_at=retry_at,
             last_failure=words,
         )
+
+    def without_refresh_token(self) -> Record:
+        """After the server refused the refresh token at hand, where a new login needs no person."""
+        token = replace(self.token, refresh_token=None) if self.token else None
+        return replace(self, token=token, spending=None)
 
     def died(self, words: str, *, now: float) -> Record:
         """After the server refused the refresh token at hand."""
@@ -171,6 +185,7 @@ _TOKEN_DEFAULTS: dict[str, Any] = {
     "refresh_token": None,
     "scopes": None,
     "captured": {},
+    "dpop_key": None,
 }
 _DEFAULTS: dict[str, Any] = {"presents": "", "holder": "", "at": 0.0, "attempts": 1, "words": ""}
 

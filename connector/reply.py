@@ -6,28 +6,26 @@ what follows from it depends on who asked; nothing in it repeats a secret.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
-from typing import Any, Literal
-from urllib.parse import parse_qsl, quote, quote_plus
+from typing import Any, Literal, TypeAlias, cast
 
 from connector.account import Account
-from connector.endpoint import ResponseSpec
+from connector.endpointparts import ResponseSpec
 from connector.errors import ConnectorError
+from connector.reading import cleaned, first, moment_of, number_of, parse, pointed, retry_after
 from connector.secret import Secret
 from connector.token import Token
 
 TEN_YEARS_S = 10 * 365.25 * 86_400
 _TOKEN_TEXT = re.compile(r"[\x21-\x7e]+")
 _TYPE_TEXT = re.compile(r"[\x21-\x7e]{1,40}")
-_LONG_RUN = re.compile(r"[^\s'\"<>=:,;()]{28,}")
 _CHALLENGE_ERROR = re.compile(r'\berror\s*=\s*"?([A-Za-z0-9_.-]{1,64})')
+
+
+Kind: TypeAlias = Literal["login", "client", "scope", "later", "nonce", "protocol"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +50,20 @@ class Refusal:
 
     Attributes:
         kind: ``login`` (the refresh token is dead), ``client`` (id or secret), ``scope``,
-            ``later`` (try again), ``protocol`` (not an answer that OAuth knows).
+            ``later`` (try again), ``nonce`` (the same again with `dpop_nonce` in its proof), ``protocol``
+            (not an answer that OAuth knows).
         spent: whether a single-use refresh token may have been used up by this call.
         error, description: as the server put it, cleaned; RFC 6749 section 5.2.
         retry_after_s: what the server asked for; None: nothing.
     """
 
-    kind: Literal["login", "client", "scope", "later", "protocol"]
+    kind: Kind
     status: int
     error: str = ""
     description: str = ""
     retry_after_s: float | None = None
     spent: bool = False
+    dpop_nonce: str = field(default="", repr=False)
 
     def words(self) -> str:
         """For a person: status, error and description."""
@@ -74,23 +74,31 @@ class Refusal:
 
 
 def read_reply(
-    account: Account, reply: Reply, *, previous: Token | None, secrets: Iterable[Secret] = ()
+    account: Account,
+    reply: Reply,
+    *,
+    previous: Token | None,
+    secrets: Iterable[Secret] = (),
+    dpop_key: Secret | None = None,
 ) -> Token | Refusal:
-    """Read a reply of the token endpoint (RFC 6749 section 5). Never raises for what a server sent."""
+    """Read a reply of the token endpoint (RFC 6749 section 5). Never raises for what a server sent.
+
+    Args:
+        previous: the token that was renewed, for what a reply may leave out.
+        secrets: what was sent, and may be repeated in no message.
+        dpop_key: what the call proved to have; a token of type DPoP is bound to it.
+    """
     spec = account.endpoint.response
     data = parse(reply.body, reply.headers.get("content-type", ""), spec.format)
     issued = (first(data, spec.access_token), first(data, spec.refresh_token))
     hidden = (*secrets, *(Secret(text) for text in issued if isinstance(text, str)))
     if 300 <= reply.status < 400:
-        # Following would carry the secret and the refresh token to wherever it points.
-        return Refusal(
-            kind="protocol", status=reply.status, error="redirect", description="redirects are refused"
-        )
+        return _redirected(reply)
     if not 200 <= reply.status < 300:
-        return _refusal(reply, data, spec, hidden)
+        return _refusal(account, reply, data, hidden)
     error = _error_inside(data, spec)
     if error:
-        return _refusal(reply, data, spec, hidden, status=400)
+        return _refusal(account, reply, data, hidden, status=400)
     if not isinstance(data, Mapping):
         return Refusal(
             kind="protocol",
@@ -98,7 +106,34 @@ def read_reply(
             description="the reply is neither JSON nor a form",
             spent=True,
         )
-    return _token(account, data, reply, previous)
+    return _token(account, data, reply, previous, dpop_key)
+
+
+def read_answer(
+    account: Account, reply: Reply, secrets: Iterable[Secret], *, good: tuple[int, ...] = (200,)
+) -> Mapping[str, Any] | Refusal:
+    """Read any other answer of the authorization server that should be a JSON object."""
+    data = parse(reply.body, reply.headers.get("content-type", ""))
+    if 300 <= reply.status < 400:
+        return _redirected(reply)
+    if reply.status >= 400 or (isinstance(data, Mapping) and isinstance(data.get("error"), str)):
+        return _refusal(account, reply, data, tuple(secrets), status=max(reply.status, 400))
+    if reply.status in good and isinstance(data, Mapping):
+        return data
+    return Refusal(kind="protocol", status=reply.status, description="the answer is not a JSON object")
+
+
+def read_refusal(account: Account, reply: Reply, secrets: Iterable[Secret]) -> Refusal:
+    """Read an answer that is known to be a no."""
+    data = parse(reply.body, reply.headers.get("content-type", ""))
+    return _refusal(account, reply, data, tuple(secrets), status=max(reply.status, 400))
+
+
+def _redirected(reply: Reply) -> Refusal:
+    # Following would carry the secret and the refresh token to wherever it points.
+    return Refusal(
+        kind="protocol", status=reply.status, error="redirect", description="redirects are refused"
+    )
 
 
 def read_adopted(account: Account, data: Mapping[str, Any], *, now: float) -> Token:
@@ -116,11 +151,11 @@ def read_adopted(account: Account, data: Mapping[str, Any], *, now: float) -> To
         raise _bad_adopted("it has neither access_token nor refresh_token")
     if _unusable_type(data.get("token_type")):
         raise _bad_adopted(f"its token_type is not Bearer but {cleaned(str(data['token_type']))!r}")
-    expires_at = _moment(data.get("expires_at"))
+    expires_at = moment_of(data.get("expires_at"))
     if data.get("expires_at") is not None and expires_at is None:
         raise _bad_adopted("expires_at must be seconds since the epoch or an ISO 8601 date with time zone")
     if expires_at is None and data.get("expires_in") is not None:
-        seconds = _number(data["expires_in"])
+        seconds = number_of(data["expires_in"])
         if seconds is None:
             raise _bad_adopted("expires_in must be a number of seconds")
         expires_at = now + max(seconds, 0.0)
@@ -148,7 +183,11 @@ def _bad_adopted(reason: str) -> ConnectorError:
 
 
 def _token(
-    account: Account, data: Mapping[str, Any], reply: Reply, previous: Token | None
+    account: Account,
+    data: Mapping[str, Any],
+    reply: Reply,
+    previous: Token | None,
+    dpop_key: Secret | None,
 ) -> Token | Refusal:
     spec, now = account.endpoint.response, reply.received_at
     access = first(data, spec.access_token)
@@ -156,7 +195,8 @@ def _token(
         what = "no access_token" if access in (None, "") else "an access_token that fits in no header"
         return Refusal(kind="protocol", status=reply.status, description=f"the reply has {what}", spent=True)
     kind = first(data, spec.token_type)
-    if _unusable_type(kind):
+    bound = dpop_key is not None and _is_dpop(kind)
+    if not bound and _unusable_type(kind):
         return Refusal(
             kind="protocol",
             status=reply.status,
@@ -177,8 +217,14 @@ def _token(
         expires_at=_expiry(data, spec, now),
         refresh_token=new_refresh,
         scopes=_scopes(first(data, spec.scope), account.endpoint.scopes.separator),
+        # The refresh token of a public client is bound too (RFC 9449 section 5), so the key stays with it.
+        dpop_key=dpop_key,
         captured=MappingProxyType({**captured, **_captured(data, spec)}),
     )
+
+
+def _is_dpop(kind: Any) -> bool:
+    return isinstance(kind, str) and kind.strip().lower() == "dpop"
 
 
 def _unusable_type(kind: Any) -> bool:
@@ -191,8 +237,8 @@ def _type(kind: Any) -> str:
 
 
 def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:
-    absolute = _moment(first(data, spec.expires_at))
-    seconds = _number(first(data, spec.expires_in))
+    absolute = moment_of(first(data, spec.expires_at))
+    seconds = number_of(first(data, spec.expires_in))
     # No server issues a token that is already dead: 0, -1 and a moment in the past (by a clock that differs
     # from ours) mean that it does not say. Then the endpoint may; else a 401 will.
     if seconds is not None and spec.expires_in_unit == "ms":
@@ -202,31 +248,6 @@ def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | 
     if absolute is not None and absolute > now:
         return min(absolute, now + TEN_YEARS_S)
     return now + spec.lifetime_s if spec.lifetime_s else None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _moment(value: Any) -> float | None:
-    number = _number(value)
-    if number is not None:
-        # Milliseconds since the epoch are a common accident; as seconds they lie past the year 5000.
-        number = number / 1000 if number > 1e11 else number
-        return number if 0 <= number < 1e11 else None
-    if isinstance(value, str) and len(value) <= 64:
-        try:
-            moment = datetime.fromisoformat(value)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            return None
-    return None
 
 
 def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
@@ -258,13 +279,39 @@ _LATER_ERRORS = {"temporarily_unavailable", "slow_down", "server_error"}
 
 
 def _refusal(
-    reply: Reply, data: Any, spec: ResponseSpec, secrets: tuple[Secret, ...], *, status: int = 0
+    account: Account, reply: Reply, data: Any, secrets: tuple[Secret, ...], *, status: int = 0
 ) -> Refusal:
     status = status or reply.status
-    error, description = _said(reply, data, spec)
-    kind: Literal["login", "client", "scope", "later", "protocol"]
+    error, description = _said(reply, data, account.endpoint.response)
+    nonce = reply.headers.get("dpop-nonce", "")
+    nonce = nonce if len(nonce) <= _LONGEST_NONCE else ""
+    kind, spent = _kind(status, error, asks_for_nonce=bool(nonce))
+    # What this server means by its own words comes before what the RFC means by them.
+    for rule in account.endpoint.errors:
+        if rule.speaks_of(status, error, description):
+            kind, spent = cast(Kind, rule.kind), spent and rule.kind == "later"
+            break
+    return Refusal(
+        kind=kind,
+        status=reply.status,
+        error=cleaned(error, secrets),
+        description=cleaned(description, secrets),
+        retry_after_s=retry_after(reply.headers.get("retry-after"), reply.received_at),
+        spent=spent,
+        dpop_nonce=nonce,
+    )
+
+
+_LONGEST_NONCE = 1024
+
+
+def _kind(status: int, error: str, *, asks_for_nonce: bool) -> tuple[Kind, bool]:
+    """What a refusal means, and whether a single-use refresh token may have been used up by it."""
+    kind: Kind
     spent = False
-    if status in (408, 425, 429):
+    if error == "use_dpop_nonce" and asks_for_nonce:  # RFC 9449 section 8: before anything was processed
+        kind = "nonce"
+    elif status in (408, 425, 429):
         kind = "later"
     elif status >= 500:
         # Processed or not, nobody can tell (a 502 after the work is done looks the same).
@@ -281,14 +328,7 @@ def _refusal(
     else:
         # 403, 404, 405 ... without a word of OAuth: a firewall or a wrong path, not a verdict on the login.
         kind = "login" if error in ("invalid_grant", "access_denied") else "protocol"
-    return Refusal(
-        kind=kind,
-        status=reply.status,
-        error=cleaned(error, secrets),
-        description=cleaned(description, secrets),
-        retry_after_s=retry_after(reply.headers.get("retry-after"), reply.received_at),
-        spent=spent,
-    )
+    return kind, spent
 
 
 def _said(reply: Reply, data: Any, spec: ResponseSpec) -> tuple[str, str]:
@@ -301,73 +341,3 @@ def _said(reply: Reply, data: Any, spec: ResponseSpec) -> tuple[str, str]:
         match = _CHALLENGE_ERROR.search(reply.headers.get("www-authenticate", "")[:4096])
         code = match[1] if match else ""
     return str(code), text if isinstance(text, str) else ""
-
-
-def cleaned(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """A server's words, safe to show: no secret we sent, no long run that may be one, one short line."""
-    shown = {form for secret in secrets if secret for form in _forms(secret.reveal())}
-    for form in sorted(shown, key=len, reverse=True):  # the longer first: one may be part of another
-        text = text.replace(form, "***")
-    text = _LONG_RUN.sub("***", text)
-    text = " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
-def _forms(text: str) -> tuple[str, ...]:
-    """A secret as it is, and as a server repeats it that quotes what it was sent."""
-    return text, quote_plus(text), quote(text, safe=""), json.dumps(text)[1:-1]
-
-
-def parse(body: bytes, content_type: str, format: str = "auto") -> Any:
-    """JSON or form data, whatever the content type claims; None when it is neither."""
-    text = body.decode("utf-8-sig", "replace").strip()
-    if format != "form":
-        try:
-            return json.loads(text, parse_int=_int)
-        except (ValueError, RecursionError):
-            pass
-    if format != "json" and text and ("x-www-form-urlencoded" in content_type or "=" in text.split("&")[0]):
-        try:
-            pairs = parse_qsl(text, max_num_fields=100)
-        except ValueError:
-            return None
-        return dict(pairs) if "<" not in text[:1] and pairs else None
-    return None
-
-
-def _int(digits: str) -> float | int:
-    # int() of thousands of digits is refused by Python; as a float it becomes infinity, which we ignore.
-    return int(digits) if len(digits) < 19 else float(digits)
-
-
-def pointed(data: Any, pointer: str) -> Any:
-    """The value at a JSON pointer (RFC 6901); None when there is none."""
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(data, Mapping):
-            data = data.get(key)
-        elif isinstance(data, list) and key.isascii() and key.isdigit() and len(key) < 7:
-            data = data[int(key)] if int(key) < len(data) else None
-        else:
-            return None
-    return data
-
-
-def first(data: Any, pointers: Iterable[str]) -> Any:
-    """The first value that is there."""
-    return next((v for v in (pointed(data, p) for p in pointers) if v is not None), None)
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds from a ``Retry-After`` header, a number or an HTTP date (RFC 9110 section 10.2.3)."""
-    if not value or len(value) > 64:
-        return None
-    seconds = _number(value)
-    if seconds is None:
-        try:
-            moment = parsedate_to_datetime(value)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            seconds = moment.timestamp() - now
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), 86_400.0)

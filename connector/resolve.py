@@ -5,6 +5,7 @@ Rules of this room: the text found goes straight back to the caller and into no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from connector.hookspecs import SecretSource
 from connector.secret import SecretRef
 
 Resolver = Callable[[SecretRef], str]
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def resolve_with(sources: Mapping[str, SecretSource], folder: Path) -> Resolver:
@@ -36,6 +38,9 @@ def resolve_with(sources: Mapping[str, SecretSource], folder: Path) -> Resolver:
             raise SecretMissingError(_problem(ref, f"{ref} leads to nothing: {reason}", _hint(ref))) from None
         if not text:
             raise SecretMissingError(_problem(ref, f"{ref} leads to an empty text", _hint(ref)))
+        if _NO_CHARACTER.search(text):
+            # How Python shows bytes of the environment that are not UTF-8; no request can carry them.
+            raise SecretMissingError(_problem(ref, f"{ref} leads to what is not UTF-8 text", _hint(ref)))
         return text
 
     return resolve

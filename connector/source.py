@@ -73,8 +73,9 @@ class TokenSource:
     ) -> None:
         self.account = account
         self.counts = Counts()
+        self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
         self._grant = grant
-        self._world = replace(world, called=lambda: self.counts.add("token_calls"))
+        self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
         self._clock: Callable[[], float] = world.clock
         self._window = window or Window(early_s=account.endpoint.refresh.before_s)
         self._patience_s = patience_s
@@ -90,6 +91,10 @@ class TokenSource:
         self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
         _sources.add(self)
+
+    def now(self) -> float:
+        """The time, seconds since the epoch."""
+        return self._clock()
 
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.

@@ -22,6 +22,7 @@ class Status:
         expires_at: end of the access token, seconds since the epoch; None: unknown, or there is none.
         fingerprint: of the access token, to tell two apart; empty: there is none.
         refreshable: whether there is a refresh token.
+        renews: whether it is renewed by itself when it ends.
         scopes: what was granted; None: the server did not say.
         renewals: successful ones since the account was authorized.
         failures: failed ones in a row.
@@ -35,6 +36,7 @@ class Status:
     expires_at: float | None = None
     fingerprint: str = ""
     refreshable: bool = False
+    renews: bool = False
     scopes: tuple[str, ...] | None = None
     renewals: int = 0
     failures: int = 0
@@ -48,7 +50,14 @@ class Status:
 
 
 def status_of(
-    account: str, record: Record, *, window: Window, now: float, interactive: bool, lease: Lease | None
+    account: str,
+    record: Record,
+    *,
+    window: Window,
+    now: float,
+    interactive: bool,
+    auto_refresh: bool = True,
+    lease: Lease | None,
 ) -> Status:
     """Judge a record at a moment."""
     token = record.token
@@ -58,6 +67,7 @@ def status_of(
         expires_at=token.expires_at if token and token.access_token else None,
         fingerprint=token.fingerprint if token and token.access_token else "",
         refreshable=bool(record.presents),
+        renews=auto_refresh and not record.dead and (not interactive or bool(record.presents)),
         scopes=token.scopes if token else None,
         renewals=record.renewals,
         failures=record.failures,

@@ -38,10 +38,12 @@ class Known(NamedTuple):
     Attributes:
         names: of all that are declared.
         baseless: names of those that have no base URL, as far as that is known.
+        whole: False: what was wrong in the pipeline is left out, so that what is missing proves nothing.
     """
 
     names: Collection[str]
     baseless: Collection[str] = ()
+    whole: bool = True
 
 
 def check(
@@ -55,7 +57,7 @@ def check(
 
     Args:
         snaps: the known snaps by name.
-        accounts: the declared accounts; None: don't look.
+        accounts: the declared accounts, or more that is known; None: don't look.
         folder: where relative paths start.
     """
     known = accounts if isinstance(accounts, Known) or accounts is None else Known(accounts)
@@ -67,7 +69,8 @@ def check(
         ids.add(step.id)
         _, problems = filled(defaulted(step, spec, snaps), snaps, spec.parameters, known)
         found += [Finding(index, *problem) for problem in problems]
-    return [*found, *_twice(spec, snaps, folder), *_unused(spec, snaps)]
+    found += _twice(spec, snaps, folder)
+    return found if known is not None and not known.whole else [*found, *_unused(spec, snaps)]
 
 
 def targets(
@@ -162,6 +165,8 @@ def _base_flaws(
         return
     hint = "write the whole URL, or name an account that has a base URL"
     if not account:
+        if not accounts.whole:
+            return
         yield Flaw(f"/with/{escape(name)}", f"{name} is no whole URL, and the step has no account", hint)
     elif account in accounts.baseless:
         said = f"{name} is no whole URL, and the account {account!r} has no base URL"

@@ -22,6 +22,7 @@ class Token:
         expires_at: when it ends, seconds since the epoch; None: the server did not say, a 401 will.
         refresh_token: None when the server gave none.
         scopes: what was granted; None: the server did not say, which means: what was asked for.
+        dpop_key: the private JWK it is bound to (RFC 9449); None: it is nobody's in particular.
         captured: values an endpoint takes from the reply (e.g. ``instance_url``), usable in its templates.
     """
 
@@ -31,6 +32,7 @@ class Token:
     expires_at: float | None = None
     refresh_token: Secret | None = None
     scopes: tuple[str, ...] | None = None
+    dpop_key: Secret | None = None
     captured: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -60,6 +62,7 @@ class Token:
             "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
             "scopes": list(self.scopes) if self.scopes is not None else None,
             "captured": dict(self.captured),
+            "dpop_key": self.dpop_key.reveal() if self.dpop_key else None,
         }
 
     @classmethod
@@ -73,6 +76,7 @@ class Token:
             expires_at=None if data["expires_at"] is None else float(data["expires_at"]),
             refresh_token=Secret(str(data["refresh_token"])) if data["refresh_token"] else None,
             scopes=None if scopes is None else tuple(str(s) for s in scopes),
+            dpop_key=Secret(str(data["dpop_key"])) if data.get("dpop_key") else None,
             captured=MappingProxyType({str(k): str(v) for k, v in data["captured"].items()}),
         )
 

@@ -10,7 +10,7 @@ What they promise (docs/design.md, "How data walks"):
 from __future__ import annotations
 
 import logging
-import threading
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,67 +20,20 @@ from urllib.parse import urlencode
 import anyio
 import httpx
 
-from connector.account import Account, filled
+from connector.account import filled
 from connector.body import Rewind, rewinder
-from connector.errors import ForeignHostError
-from connector.reply import parse, pointed, retry_after
+from connector.challenge import param
+from connector.errors import NotAuthorizedError
+from connector.fence import Fence, origin
+from connector.jwts import proof
+from connector.reading import cleaned, parse, pointed, retry_after
 from connector.source import TokenSource
-from connector.template import is_loopback
 from connector.token import Token
 
 log = logging.getLogger("connector")
 _BODY_LIMIT = 1 << 16
+_LONGEST_NONCE = 1024
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-
-
-class Fence:
-    """Which hosts may see the token of an account."""
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._cache: dict[tuple[tuple[str, str], ...], frozenset[str]] = {}
-        self._warned: set[str] = set()
-        self._lock = threading.Lock()
-
-    def admits(self, url: httpx.URL, token: Token | None) -> bool:
-        """Whether `url` is one of the account's hosts, reached in a way that nobody can listen to."""
-        if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
-            return False
-        hosts = self._hosts(token)
-        here = _origin(url)
-        if here in hosts:
-            return True
-        return any(host.startswith("*.") and here.endswith(host[1:]) for host in hosts)
-
-    def _hosts(self, token: Token | None) -> frozenset[str]:
-        captured = token.captured if token else {}
-        key = tuple(sorted(captured.items()))
-        if key not in self._cache:
-            self._cache[key] = self._account.hosts(captured)
-        return self._cache[key]
-
-    def stop(self, url: httpx.URL) -> None:
-        """A request to a foreign host: refuse it, or say once that it goes without the token."""
-        host = _origin(url)
-        if self._account.foreign_hosts == "refuse":
-            known = ", ".join(sorted(self._hosts(None)))
-            raise ForeignHostError(
-                f"account {self._account.name!r} sends no request to {host}",
-                host=host,
-                reason=f"it says `foreign_hosts: refuse`, and its hosts are {known}",
-                resolution="add the host under `api: {hosts: [...]}` of the endpoint if it may see the token",
-            )
-        with self._lock:
-            if host in self._warned:
-                return
-            self._warned.add(host)
-        log.warning("host.foreign account=%s host=%s: sent without the token", self._account.name, host)
-
-
-def _origin(url: httpx.URL) -> str:
-    host = url.host.lower()
-    host = f"[{host}]" if ":" in host else host
-    return host if url.port is None else f"{host}:{url.port}"
 
 
 @dataclass(slots=True)
@@ -93,6 +46,7 @@ class _Attempt:
     renewed: bool = False
     waited_s: float = 0.0
     waits: int = 0
+    nonces: int = 0
     started: float = field(default_factory=time.monotonic)
 
 
@@ -133,6 +87,9 @@ class _Rules:
             attempt.token = None  # the snap places it itself
         elif api.token_in == "query":
             query[api.token_name] = text
+        elif token.dpop_key and token.token_type.lower() == "dpop":
+            headers["Authorization"] = f"DPoP {text}"
+            headers["DPoP"] = self._proof(request, token)
         else:
             headers[api.token_name] = api.token_prefix + text
         if query:
@@ -141,6 +98,51 @@ class _Rules:
         self.source.counts.add("requests")
         return httpx.Request(
             request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
+
+    def _proof(self, request: httpx.Request, token: Token) -> str:
+        assert token.dpop_key is not None
+        return proof(
+            token.dpop_key,
+            method=request.method,
+            url=str(request.url),
+            now=self.source.now(),
+            unique=secrets.token_hex(16),
+            nonce=self.source.nonces.get(origin(request.url), ""),
+            access_token=token.access_token.reveal(),
+        )
+
+    def wants_nonce(self, attempt: _Attempt, response: httpx.Response) -> bool:
+        """Whether the server only wants its nonce in the proof (RFC 9449 section 9): the token is fine."""
+        nonce, bound = response.headers.get("dpop-nonce"), attempt.token and attempt.token.dpop_key
+        if not nonce or not bound or len(nonce) > _LONGEST_NONCE:
+            return False
+        self.source.nonces[origin(attempt.request.url)] = nonce
+        if response.status_code != 401 or attempt.nonces >= 2 or attempt.rewind is None:
+            return False
+        if param(response.headers.get_list("www-authenticate"), "error") != "use_dpop_nonce":
+            return False
+        attempt.nonces += 1
+        attempt.rewind()
+        self.source.counts.add("replays")
+        return True
+
+    def step_up(self, attempt: _Attempt, response: httpx.Response) -> NotAuthorizedError | None:
+        """The API wants a fresher or stronger login (RFC 9470 section 3): no renewal brings that."""
+        said = response.headers.get_list("www-authenticate")
+        if response.status_code != 401 or param(said, "error") != "insufficient_user_authentication":
+            return None
+        acr, age = cleaned(param(said, "acr_values")), cleaned(param(said, "max_age"))
+        how = (f" --acr-values {acr!r}" if acr else "") + (f" --max-age {age}" if age.isdecimal() else "")
+        wanted = [f"acr_values {acr}"] if acr else []
+        wanted += [f"a login not older than {age} s"] if age else []
+        self.source.counts.add("failed_requests")
+        return NotAuthorizedError(
+            f"{origin(attempt.request.url)} wants a stronger login of account {self.account.name!r}",
+            account=self.account.name,
+            code="step_up_required",
+            reason=" and ".join(wanted),
+            resolution=f"connector login {self.account.name}{how}",
         )
 
     def looks_expired(self, attempt: _Attempt, response: httpx.Response) -> bool:
@@ -255,6 +257,12 @@ class Transport(httpx.BaseTransport):
         while True:
             token = self._source.token(fresh=fresh)
             response = self._send(self._rules.dress(attempt, token))
+            if self._rules.wants_nonce(attempt, response):
+                response.close()
+                continue
+            if stronger := self._rules.step_up(attempt, response):
+                response.close()
+                raise stronger
             if self._rules.looks_expired(attempt, response):
                 if self._rules.reads(response):
                     response.read()
@@ -321,6 +329,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         while True:
             token = await self._source.atoken(fresh=fresh)
             response = await self._send(self._rules.dress(attempt, token))
+            if self._rules.wants_nonce(attempt, response):
+                await response.aclose()
+                continue
+            if stronger := self._rules.step_up(attempt, response):
+                await response.aclose()
+                raise stronger
             if self._rules.looks_expired(attempt, response):
                 if self._rules.reads(response):
                     await response.aread()

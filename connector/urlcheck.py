@@ -40,8 +40,16 @@ def _urls(account: Account) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "token URL", endpoint.refresh.request.url
     if account.grant == "authorization_code":
         yield "authorization URL", endpoint.authorize.url
-    if endpoint.revoke is not None:
-        yield "revocation URL", endpoint.revoke.url
+    for template in (endpoint.discovery, endpoint.issuer):
+        yield "issuer", (template,) if template else ()
+    yield "redirect URI", endpoint.authorize.redirect_uri
+    for what, place in (
+        ("revocation URL", endpoint.revoke),
+        ("device authorization URL", endpoint.device if account.grant == "device_code" else None),
+        ("introspection URL", endpoint.introspect),
+        ("user-info URL", endpoint.userinfo),
+    ):
+        yield what, place.url if place else ()
     yield "base URL", endpoint.api.base_url
 
 

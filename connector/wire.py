@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import httpx
 
-from connector.post import proxy_for
+from connector.account import TlsFiles
+from connector.post import proxy_for, tls_context
 
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30.0)
 
@@ -18,8 +19,11 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepali
 class Wire(httpx.BaseTransport):
     """Sends requests, directly or through the proxy meant for their URL."""
 
-    def __init__(self, proxy: Callable[[httpx.URL], str | None] = proxy_for) -> None:
+    def __init__(
+        self, proxy: Callable[[httpx.URL], str | None] = proxy_for, *, tls: TlsFiles | None = None
+    ) -> None:
         self._proxy = proxy
+        self._tls = tls
         self._lock = threading.Lock()
         self._ways: dict[str | None, httpx.HTTPTransport] = {}
 
@@ -29,8 +33,11 @@ class Wire(httpx.BaseTransport):
         way = self._ways.get(proxy)
         if way is None:
             with self._lock:
-                way = self._ways.setdefault(proxy, httpx.HTTPTransport(proxy=proxy, limits=LIMITS))
+                way = self._ways.setdefault(proxy, self._way(proxy))
         return way.handle_request(request)
+
+    def _way(self, proxy: str | None) -> httpx.HTTPTransport:
+        return httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=tls_context(self._tls))
 
     def close(self) -> None:
         """Close all connections."""
@@ -43,8 +50,11 @@ class Wire(httpx.BaseTransport):
 class AsyncWire(httpx.AsyncBaseTransport):
     """The same for one event loop."""
 
-    def __init__(self, proxy: Callable[[httpx.URL], str | None] = proxy_for) -> None:
+    def __init__(
+        self, proxy: Callable[[httpx.URL], str | None] = proxy_for, *, tls: TlsFiles | None = None
+    ) -> None:
         self._proxy = proxy
+        self._tls = tls
         self._ways: dict[str | None, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -52,7 +62,9 @@ class AsyncWire(httpx.AsyncBaseTransport):
         proxy = self._proxy(request.url)
         way = self._ways.get(proxy)
         if way is None:
-            way = self._ways[proxy] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS)
+            way = self._ways[proxy] = httpx.AsyncHTTPTransport(
+                proxy=proxy, limits=LIMITS, verify=tls_context(self._tls)
+            )
         return await way.handle_async_request(request)
 
     async def aclose(self) -> None:

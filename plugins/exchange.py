@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from connector.errors import ConnectorError, SnapError
-from connector.reply import retry_after
+from connector.reading import retry_after
 from connector.snap import Document
 from connector.wirewords import advice, place, why
 

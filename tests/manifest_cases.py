@@ -39,6 +39,17 @@ def coupa(name: str, lines: str, *words: str) -> Bad:
     return account(name, dedent(good).strip("\n") + "\n" + dedent(lines).strip("\n"), *words)
 
 
+def bare(name: str, lines: str, *words: str) -> Bad:
+    """A bad account of bare URLs: complete but for what `lines` add."""
+    good = """
+        client_id: x
+        client_secret: ${env:X}
+        oauth2_endpoint: https://login.example.com/authorize
+        oauth2_token: https://login.example.com/token
+    """
+    return account(name, dedent(good).strip("\n") + "\n" + dedent(lines).strip("\n"), *words)
+
+
 TEXTS = [
     bad("empty file", "§", "mapping that begins with version: 1", "empty"),
     bad("a list", "§- a", "mapping that begins with version: 1", "found a list"),
@@ -123,7 +134,22 @@ ACCOUNTS = [
     coupa(
         "refresh token", f"§refresh_token: {CANARY}", "tokens never live in the manifest", "connector adopt"
     ),
-    coupa("password", f"§password: {CANARY}", "person's password"),
+    bare("password with another grant", "§password: ${env:P}", "belongs to grant: password"),
+    bare(
+        "password in clear",
+        f"grant: password\nallow_password_grant: true\nusername: ada\npassword: §{CANARY}",
+        "a secret may not stand in the manifest itself",
+    ),
+    bare(
+        "password grant",
+        "grant: §password\nusername: ada\npassword: ${env:P}",
+        "deprecated",
+        "allow_password_grant: true",
+    ),
+    bare("key without a place", "tls: {certificate: §nowhere.pem}", "no such file"),
+    bare("resource with fragment", "resource: §https://api.example.com/#x", "RFC 8707"),
+    bare("literal key", f"private_key: §{CANARY}", "a secret may not stand in the manifest itself"),
+    bare("token for another grant", "§subject_token: ${env:T}", "belongs to grant: token_exchange"),
     coupa("token_url", "§token_url: https://x.example/t", "oauth2_token"),
     coupa("grant_type", "§grant_type: client_credentials", "called grant"),
     coupa("host beside settings", "§host: acme.coupahost.com", "settings: {host: ...}"),

@@ -10,7 +10,15 @@ from connector.account import Account
 from connector.endpoint import Endpoint
 from connector.errors import ManifestError, Problem
 
-GRANTS = ("client_credentials", "authorization_code", "refresh_token")
+GRANTS = (
+    "client_credentials",
+    "authorization_code",
+    "refresh_token",
+    "device_code",
+    "password",
+    "jwt_bearer",
+    "token_exchange",
+)
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
 

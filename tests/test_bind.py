@@ -221,12 +221,12 @@ def test_a_broken_account_hides_no_other() -> None:
     """bind_all gives the accounts that are right and every problem of the others."""
     text = "version: 1\naccounts:\n" + "".join(
         f"  {name}: {{client_id: x, client_auth: none, oauth2_token: https://x.example/t, grant: {grant}}}\n"
-        for name, grant in (("a", "client_credentials"), ("b", "pasword"), ("c", "clientcredentials"))
+        for name, grant in (("a", "client_credentials"), ("b", "kerberos"), ("c", "clientcredentials"))
     )
     accounts, problems = bind.bind_all(manifest.loads(text), {}, GRANTS)
     assert set(accounts) == {"a"}
     assert [(p.line, p.hint) for p in problems] == [
-        (4, "allowed here: client_credentials, authorization_code"),
+        (4, f"allowed here: {', '.join(grant for grant in GRANTS if grant != 'refresh_token')}"),
         (5, "did you mean client_credentials?"),
     ]
 

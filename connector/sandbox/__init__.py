@@ -10,6 +10,8 @@ from connector.sandbox.counts import PersonaCounts
 from connector.sandbox.habits import (
     CLIENT_ID,
     CLIENT_SECRET,
+    LONG_CLIENT_ID,
+    LONG_CLIENT_SECRET,
     ODD_CLIENT_ID,
     ODD_CLIENT_SECRET,
     PASSWORD,
@@ -24,6 +26,8 @@ from connector.sandbox.state import ForeignRequest
 __all__ = [
     "CLIENT_ID",
     "CLIENT_SECRET",
+    "LONG_CLIENT_ID",
+    "LONG_CLIENT_SECRET",
     "ODD_CLIENT_ID",
     "ODD_CLIENT_SECRET",
     "PASSWORD",

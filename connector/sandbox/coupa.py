@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from connector.sandbox import xmltext
 from connector.sandbox.consent import authorization_page
+from connector.sandbox.device_endpoint import device_routes
 from connector.sandbox.guard import Guard, bucket_for, whole_number
-from connector.sandbox.habits import Habits, Refusal
+from connector.sandbox.habits import DEVICE_GRANT, Habits, Refusal
 from connector.sandbox.state import State
 from connector.sandbox.token_endpoint import token_endpoint
 
@@ -34,15 +35,16 @@ def _refuse(refusal: Refusal) -> Response:
 
 def _refreshable(grant: str, scopes: tuple[str, ...], public: bool) -> bool:
     # client_credentials asks for a new token instead, with or without offline_access.
-    return grant == "authorization_code" and "offline_access" in scopes
+    return grant in ("authorization_code", DEVICE_GRANT) and "offline_access" in scopes
 
 
 HABITS = Habits(
     name="coupa",
+    token_path="/coupa/oauth2/token",
     access_lifetime_s=86_400,
     refresh_lifetime_s=90 * 86_400,
     token_type="bearer",
-    grants=frozenset({"client_credentials", "authorization_code", "refresh_token"}),
+    grants=frozenset({"client_credentials", "authorization_code", "refresh_token", DEVICE_GRANT}),
     refreshable=_refreshable,
     refuse=_refuse,
 )
@@ -63,9 +65,17 @@ def routes(state: State) -> list[Route]:
 
     made = [
         Route("/coupa/api/elsewhere", guard(elsewhere)),
-        Route("/coupa/oauth2/authorizations/new", authorization_page(state, HABITS)),
-        Route("/coupa/oauth2/token", token_endpoint(state, HABITS), methods=["POST"]),
+        Route("/coupa/oauth2/authorizations/new", authorization_page(state, HABITS), methods=["GET", "POST"]),
+        Route(HABITS.token_path, token_endpoint(state, HABITS), methods=["POST"]),
     ]
+    # Coupa documents the grant and no paths for it: these are ours.
+    made += device_routes(
+        state,
+        HABITS,
+        path="/coupa/oauth2/device_authorization",
+        page_path="/coupa/oauth2/activate",
+        says_interval=False,
+    )
     for collection, right in (("suppliers", "supplier"), ("invoices", "invoice")):
         shelf = _Shelf(state, collection)
         path, read, write = f"/coupa/api/{collection}", f"core.{right}.read", f"core.{right}.write"

@@ -8,183 +8,137 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from connector.sandbox.habits import PASSWORD, PASSWORD_USER, Client, Habits, Refusal
+from connector.sandbox import delegation
+from connector.sandbox.habits import (
+    ASSERTION_GRANT,
+    DEVICE_GRANT,
+    EXCHANGE_GRANT,
+    PASSWORD,
+    PASSWORD_USER,
+    Habits,
+    Refusal,
+)
+from connector.sandbox.issuing import Call, asked_anew, issue, issue_at_once, narrow
 from connector.sandbox.state import State
-from connector.sandbox.tokens import Claims, fingerprint, new_family
+from connector.sandbox.tokens import Agreement, Claims, Terms, fingerprint
 
 
-def exchange(state: State, habits: Habits, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
+def exchange(state: State, habits: Habits, call: Call) -> dict[str, Any]:
     """Return the token reply (RFC 6749 section 5.1) to a token call; raises Refusal."""
-    grant = form.get("grant_type", "")
+    grant = call.form.get("grant_type", "")
     if not grant:
         raise Refusal("invalid_request", "grant_type is missing")
     if grant not in habits.grants:
         raise Refusal("unsupported_grant_type", "this server does not know that grant type")
-    if grant == "refresh_token":
-        return _refresh(state, habits, client, form)
-    if grant == "authorization_code":
-        return _code(state, habits, client, form)
-    if client.public:
+    if call.client.public and grant not in _FOR_EVERYONE:
         raise Refusal("unauthorized_client", "a public client may not use this grant type")
-    if grant == "password" and (form.get("username"), form.get("password")) != (PASSWORD_USER, PASSWORD):
-        raise Refusal("invalid_grant", "user name or password is wrong")
-    scopes = wanted_scopes(habits, form.get("scope", ""))
-    return issue(state, habits, client, grant=grant, scopes=scopes, lifetime_s=chosen_lifetime(form))
+    return _GRANTS[grant](state, habits, call)
 
 
-def issue(
-    state: State,
-    habits: Habits,
-    client: Client,
-    *,
-    grant: str,
-    scopes: tuple[str, ...],
-    lifetime_s: float | None = None,
-    family: str = "",
-    generation: int = 0,
-    refresh_token: str | None = None,
-) -> dict[str, Any]:
-    """Return a token reply with a new access token.
-
-    `refresh_token` is answered again as it is; without one, a new one is made where the habits give one.
-    """
-    now = state.issuing_at(habits.name)
-    family = family or new_family()
-    access, access_lifetime_s = _access_token(state, habits, client, scopes, lifetime_s, family, now)
-    reply: dict[str, Any] = {
-        "access_token": access,
-        "token_type": habits.token_type,
-        # Whole seconds, cut off, as real servers do: 2.9 s are announced as 2.
-        "expires_in": int(access_lifetime_s),
-        "scope": " ".join(scopes),
-    }
-    if refresh_token is None and habits.refreshable(grant, scopes, client.public):
-        refresh_token = state.signer.sign(
-            Claims(
-                persona=habits.name,
-                kind="refresh",
-                client_id=client.client_id,
-                scopes=scopes,
-                issued_at=now,
-                expires_at=now + habits.refresh_lifetime_s,
-                lifetime_s=lifetime_s,
-                family=family,
-                generation=generation,
-            )
-        )
-    if refresh_token is not None:
-        reply["refresh_token"] = refresh_token
-    return reply
-
-
-def _access_token(
-    state: State,
-    habits: Habits,
-    client: Client,
-    scopes: tuple[str, ...],
-    lifetime_s: float | None,
-    family: str,
-    now: float,
-) -> tuple[str, float]:
-    """Return an access token and the seconds it has left."""
-    standing = state.reissuable.get(family, "") if habits.reissues else ""
-    if standing and (claims := state.read(habits.name, "access", standing)) is not None:
-        return standing, claims.expires_at - now
-    lengths = (lifetime_s, state.lifetime_s, habits.access_lifetime_s)
-    lasting = next(length for length in lengths if length is not None)
-    text = state.signer.sign(
-        Claims(
-            persona=habits.name,
-            kind="access",
-            client_id=client.client_id,
-            scopes=scopes,
-            issued_at=now,
-            expires_at=now + lasting,
-            family=family,
-        )
-    )
-    if habits.reissues:
-        state.reissuable[family] = text
-    return text, lasting
-
-
-def _refresh(state: State, habits: Habits, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
-    text = form.get("refresh_token", "")
+def _refresh(state: State, habits: Habits, call: Call) -> dict[str, Any]:
+    text = call.form.get("refresh_token", "")
     if not text:
         raise Refusal("invalid_request", "refresh_token is missing")
     state.counts.presented(habits.name, fingerprint(text))
     claims = state.read(habits.name, "refresh", text)
-    if claims is None or claims.client_id != client.client_id:
+    if claims is None or claims.client_id != call.client.client_id:
         raise Refusal("invalid_grant", "the refresh token is invalid, expired, revoked or another client's")
-    scopes = tuple(form.get("scope", "").split()) or claims.scopes
-    if not set(scopes) <= set(claims.scopes):  # RFC 6749 section 6
-        raise Refusal("invalid_scope", "a refresh cannot widen the scope")
-    generation = claims.generation
-    if habits.rotates:
-        following = state.rotate(claims)
-        if following is None:
-            raise Refusal("invalid_grant", "the refresh token was used before; its family is revoked")
-        generation = following
-    chosen = chosen_lifetime(form)
+    _check_key(claims, call)
+    # All that can be wrong with the call is found before the token is used up.
+    agreement = asked_anew(claims.agreement(), call.form)
+    narrowed = narrow(agreement, call.form)
+    if not habits.rotates:
+        return _renewed(state, habits, call, agreement, narrowed, text)
+    if successor := state.successor(claims):
+        return _renewed(state, habits, call, agreement, narrowed, successor)
+    following = state.rotate(claims)
+    if following is None:
+        raise Refusal("invalid_grant", "the refresh token was used before; its family is revoked")
+    agreement = replace(agreement, generation=following)
+    reply = _renewed(state, habits, call, agreement, narrowed, None)
+    state.succeed(claims, reply["refresh_token"])
+    return reply
+
+
+def _renewed(
+    state: State,
+    habits: Habits,
+    call: Call,
+    agreement: Agreement,
+    narrowed: Agreement,
+    refresh_token: str | None,
+) -> dict[str, Any]:
+    # Whatever the first grant was: only those that give refresh tokens come here.
     return issue(
         state,
         habits,
-        client,
+        call,
         grant="authorization_code",
-        scopes=scopes,
-        lifetime_s=claims.lifetime_s if chosen is None else chosen,
-        family=claims.family,
-        generation=generation,
-        refresh_token=None if habits.rotates else text,
+        agreement=agreement,
+        narrowed=narrowed,
+        refresh_token=refresh_token,
     )
 
 
-def _code(state: State, habits: Habits, client: Client, form: Mapping[str, str]) -> dict[str, Any]:
-    claims = state.read(habits.name, "code", form.get("code", ""))
-    if claims is None or claims.client_id != client.client_id:
+def _code(state: State, habits: Habits, call: Call) -> dict[str, Any]:
+    claims = state.read(habits.name, "code", call.form.get("code", ""))
+    if claims is None or claims.client_id != call.client.client_id:
         raise Refusal("invalid_grant", "the code is invalid, expired or another client's")
-    if form.get("redirect_uri", "") != claims.redirect_uri:
+    if call.form.get("redirect_uri", "") != claims.redirect_uri:
         raise Refusal("invalid_grant", "redirect_uri differs from the one of the authorization request")
-    if claims.challenge and not _proves(form.get("code_verifier", ""), claims.challenge):
+    _check_key(claims, call)
+    if claims.challenge and not _proves(call.form.get("code_verifier", ""), claims.challenge):
         raise Refusal("invalid_grant", "code_verifier does not match the code challenge")
+    agreement = asked_anew(claims.agreement(), call.form)
+    narrowed = narrow(agreement, call.form, scopes=False)
     if not state.spend_code(claims):
         raise Refusal("invalid_grant", "the code was used before")
-    chosen = chosen_lifetime(form)
-    return issue(
-        state,
-        habits,
-        client,
-        grant="authorization_code",
-        scopes=claims.scopes,
-        lifetime_s=claims.lifetime_s if chosen is None else chosen,
-        family=claims.family,
-    )
+    return issue(state, habits, call, grant="authorization_code", agreement=agreement, narrowed=narrowed)
 
 
-def wanted_scopes(habits: Habits, text: str) -> tuple[str, ...]:
-    """Return the scopes of a request, or the server's default; raises Refusal where it has none."""
-    scopes = tuple(dict.fromkeys(text.split())) or habits.default_scopes
-    if not scopes:
-        raise Refusal("invalid_scope", "at least one scope is required")
-    return scopes
+def _device(state: State, habits: Habits, call: Call) -> dict[str, Any]:
+    device = state.devices.of_client(habits.name, call.form.get("device_code", ""))
+    if device is None or device.client_id != call.client.client_id:
+        raise Refusal("invalid_grant", "the device code is unknown or another client's")
+    agreement = asked_anew(device.agreement, call.form)
+    narrowed = narrow(agreement, call.form, scopes=False)
+    device.poll(state.clock())
+    return issue(state, habits, call, grant=DEVICE_GRANT, agreement=agreement, narrowed=narrowed)
 
 
-def chosen_lifetime(fields: Mapping[str, str]) -> float | None:
-    """Return the field ``sandbox_lifetime`` (seconds, at least 0), None without one; raises Refusal."""
-    text = fields.get("sandbox_lifetime", "")
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < 1e9:
-        raise Refusal("invalid_request", "sandbox_lifetime is not a number of seconds")
-    return seconds
+def _password(state: State, habits: Habits, call: Call) -> dict[str, Any]:
+    if (call.form.get("username"), call.form.get("password")) != (PASSWORD_USER, PASSWORD):
+        raise Refusal("invalid_grant", "user name or password is wrong")
+    return issue_at_once(state, habits, call, Terms(subject=PASSWORD_USER))
+
+
+def _client(state: State, habits: Habits, call: Call) -> dict[str, Any]:
+    return issue_at_once(state, habits, call, Terms(subject=call.client.client_id))
+
+
+_GRANTS: Mapping[str, Callable[[State, Habits, Call], dict[str, Any]]] = {
+    "authorization_code": _code,
+    "client_credentials": _client,
+    "password": _password,
+    "refresh_token": _refresh,
+    DEVICE_GRANT: _device,
+    ASSERTION_GRANT: delegation.by_assertion,
+    EXCHANGE_GRANT: delegation.token_for_token,
+}
+_FOR_EVERYONE = frozenset({"authorization_code", "refresh_token", DEVICE_GRANT})
+
+
+def _check_key(claims: Claims, call: Call) -> None:
+    """Raise Refusal when a code or refresh token belongs to a key and the caller did not prove to hold it.
+
+    See RFC 9449 sections 5 (refresh tokens of public clients) and 10 (``dpop_jkt``).
+    """
+    if claims.terms.key not in ("", call.key):
+        raise Refusal("invalid_grant", "this is bound to a key that the call does not prove to hold")
 
 
 def _proves(verifier: str, challenge: str) -> bool:

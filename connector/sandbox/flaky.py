@@ -17,7 +17,19 @@ from connector.sandbox.guard import Guard, challenge
 from connector.sandbox.state import State
 from connector.sandbox.token_endpoint import Handler
 
-HABITS = replace(strict.HABITS, name="flaky", token_type="bearer", rotates=False, one_method=False)
+HABITS = replace(
+    strict.HABITS,
+    name="flaky",
+    token_path="/flaky/token",
+    token_type="bearer",
+    grants=frozenset({"authorization_code", "refresh_token", "client_credentials"}),
+    rotates=False,
+    one_method=False,
+    assertions=False,
+    nonce_s=0,
+    steps_up=False,
+    pushed=False,
+)
 
 
 def routes(state: State) -> list[Route]:

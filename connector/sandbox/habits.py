@@ -16,13 +16,26 @@ PUBLIC_CLIENT_ID = "sandbox-public"
 # Every character here comes out differently when RFC 6749 section 2.3.1 is not followed.
 ODD_CLIENT_ID = "odd client:1"
 ODD_CLIENT_SECRET = "p%40ss+wörd/&=: "
+# Long enough for libraries that want 32 bytes for HS256 (RFC 7518 section 3.2).
+LONG_CLIENT_ID = "sandbox-long"
+LONG_CLIENT_SECRET = "sandbox-secret-of-more-than-32-bytes"
 PASSWORD_USER, PASSWORD = "admin", "sandbox"
+
+# The person who sits at every browser, and the way of proving it that `acr_values` may ask for.
+PERSON, PERSON_NAME = "ada", "Ada Baker"
+ACR = "urn:sandbox:two-factors"
+
+# The grant types whose names are long (RFC 8628 section 3.4, RFC 7523 section 2.1, RFC 8693 section 2.1).
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+ASSERTION_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 # None: a public client (RFC 6749 section 2.1).
 CLIENTS: Mapping[str, str | None] = {
     CLIENT_ID: CLIENT_SECRET,
     PUBLIC_CLIENT_ID: None,
     ODD_CLIENT_ID: ODD_CLIENT_SECRET,
+    LONG_CLIENT_ID: LONG_CLIENT_SECRET,
 }
 
 
@@ -42,7 +55,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Who is calling the token endpoint, and whether it proved it with a secret."""
+    """Who is calling, and whether it is one that has nothing to prove it with (RFC 6749 section 2.1)."""
 
     client_id: str
     public: bool
@@ -54,6 +67,7 @@ class Habits:
 
     Attributes:
         name: the persona.
+        token_path: where its token endpoint is.
         access_lifetime_s, refresh_lifetime_s: what the vendor gives.
         grants: the grant types it knows.
         refreshable: (grant, scopes, client is public) -> whether a refresh token comes along.
@@ -65,6 +79,10 @@ class Habits:
             parameters (RFC 6749 sections 2.3 and 3.2, read to the letter).
         url_credentials: takes fields of a token call from the query too.
         needs_pkce: of every client; public ones always need it.
+        assertions: takes signed assertions for client authentication (RFC 7523 section 2.2).
+        nonce_s: how long its nonces for DPoP last; 0: it does not know DPoP (RFC 9449).
+        steps_up: heeds ``acr_values`` (RFC 9470).
+        pushed: takes requests by the name that its client was given for them (RFC 9126).
         needs_state: refuses an authorization request without ``state``.
         rotates: each use of a refresh token answers a new one; the second use kills the family.
         reissues: a refresh answers a still valid access token unchanged.
@@ -72,6 +90,7 @@ class Habits:
     """
 
     name: str
+    token_path: str
     access_lifetime_s: float
     refresh_lifetime_s: float
     grants: frozenset[str]
@@ -84,6 +103,10 @@ class Habits:
     one_method: bool = False
     url_credentials: bool = False
     needs_pkce: bool = False
+    assertions: bool = False
+    nonce_s: float = 0.0
+    steps_up: bool = False
+    pushed: bool = False
     needs_state: bool = False
     rotates: bool = False
     reissues: bool = False

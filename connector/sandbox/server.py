@@ -12,13 +12,15 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from connector.sandbox import coupa, flaky, servicenow, strict
+from connector.sandbox.clientauth import is_public
 from connector.sandbox.counts import PersonaCounts
-from connector.sandbox.exchange import issue, wanted_scopes
 from connector.sandbox.foreign import foreign_app
-from connector.sandbox.habits import CLIENT_ID, CLIENTS, Client, Habits
+from connector.sandbox.habits import CLIENT_ID, Client, Habits
+from connector.sandbox.issuing import Call, issue, wanted_scopes
 from connector.sandbox.records import Records
 from connector.sandbox.serving import Listening, listener
 from connector.sandbox.state import ForeignRequest, State
+from connector.sandbox.tokens import Agreement
 from connector.sandbox.welcome import welcome
 
 _HOST = "127.0.0.1"
@@ -42,6 +44,11 @@ class Sandbox:
             may choose its own with the extra form field ``sandbox_lifetime``; its refresh tokens remember it.
         records: how many records there are; None: a few thousand.
         rate_limit: False: none; True: the vendors' limits; a number: so many API requests per second.
+        client_keys: public keys of clients that sign assertions (RFC 7517 key sets), by client id: of clients
+            that exist already, or of new ones.
+        grace_s: for so many seconds a rotated refresh token answers the same successor once more, instead
+            of ending the login, as some vendors have it.
+        ask: show a consent page to a browser; False: consent at once, whoever asks.
         clock: returns seconds since the epoch.
     """
 
@@ -53,11 +60,21 @@ class Sandbox:
         lifetime_s: float | None = None,
         records: Records | None = None,
         rate_limit: bool | float = False,
+        client_keys: Mapping[str, Mapping[str, Any]] | None = None,
+        grace_s: float = 0.0,
+        ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._port = port
         self._state = State(
-            seed=seed, lifetime_s=lifetime_s, records=records, rate_limit=rate_limit, clock=clock
+            seed=seed,
+            lifetime_s=lifetime_s,
+            records=records,
+            rate_limit=rate_limit,
+            client_keys=client_keys,
+            grace_s=grace_s,
+            ask=ask,
+            clock=clock,
         )
         self._url = ""
         self._listening: Listening | None = None
@@ -138,12 +155,29 @@ class Sandbox:
         unknown persona or client, `Refusal` where the persona wants scopes and there are none.
         """
         habits = _PERSONAS[persona]
-        client = Client(client_id=client_id, public=CLIENTS[client_id] is None)
-        granted = wanted_scopes(habits, " ".join(scopes))
+        client = Client(client_id=client_id, public=is_public(self._state, client_id))
+        agreement = Agreement(
+            scopes=wanted_scopes(habits, " ".join(scopes)),
+            lifetime_s=lifetime_s,
+        )
         with self._state.lock:
-            return issue(
-                self._state, habits, client, grant="authorization_code", scopes=granted, lifetime_s=lifetime_s
-            )
+            call = Call(client=client)
+            return issue(self._state, habits, call, grant="authorization_code", agreement=agreement)
+
+    def rotate_nonce(self) -> None:
+        """Withdraw the nonces for DPoP that were handed out: the next proof must hold a new one."""
+        with self._state.lock:
+            self._state.nonces.rotate()
+
+    def approve(self, user_code: str) -> None:
+        """Sign a device in, as the person does who types its code. KeyError: no device has this code."""
+        with self._state.lock:
+            self._state.devices.decide(user_code, "allow")
+
+    def deny(self, user_code: str) -> None:
+        """Say no to a device. KeyError: no device has this code."""
+        with self._state.lock:
+            self._state.devices.decide(user_code, "deny")
 
     def expire(self, persona: str) -> None:
         """Stop accepting the access tokens that `persona` issued until now: the next call gets a 401."""
@@ -156,6 +190,9 @@ def create_app(
     lifetime_s: float | None = None,
     records: Records | None = None,
     rate_limit: bool | float = False,
+    client_keys: Mapping[str, Mapping[str, Any]] | None = None,
+    grace_s: float = 0.0,
+    ask: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """Return the personas as an ASGI application, for `httpx.ASGITransport` or any server.
@@ -163,7 +200,17 @@ def create_app(
     A `Sandbox` that was never started offers the same as ``.app``, and its counts as well. Answers that
     are cut off on purpose need a real connection.
     """
-    return Sandbox(seed=seed, lifetime_s=lifetime_s, records=records, rate_limit=rate_limit, clock=clock).app
+    made = Sandbox(
+        seed=seed,
+        lifetime_s=lifetime_s,
+        records=records,
+        rate_limit=rate_limit,
+        client_keys=client_keys,
+        grace_s=grace_s,
+        ask=ask,
+        clock=clock,
+    )
+    return made.app
 
 
 def serve(
@@ -176,9 +223,9 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C, which ends it without a traceback; `on_ready` is told when it listens.
 
-    Raises OSError when the port is taken.
+    A person in a browser is asked for consent. Raises OSError when the port is taken.
     """
-    with Sandbox(port, seed=seed, lifetime_s=lifetime_s, rate_limit=rate_limit) as sandbox:
+    with Sandbox(port, seed=seed, lifetime_s=lifetime_s, rate_limit=rate_limit, ask=True) as sandbox:
         try:
             if on_ready is not None:
                 on_ready(sandbox)

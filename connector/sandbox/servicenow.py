@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from connector.sandbox.consent import authorization_page
 from connector.sandbox.guard import Guard, bucket_for, whole_number
-from connector.sandbox.habits import Habits, Refusal
+from connector.sandbox.habits import ASSERTION_GRANT, Habits, Refusal
 from connector.sandbox.state import State
 from connector.sandbox.token_endpoint import revocation_endpoint, token_endpoint
 
@@ -39,9 +39,12 @@ def _refreshable(grant: str, scopes: tuple[str, ...], public: bool) -> bool:
 
 HABITS = Habits(
     name="servicenow",
+    token_path="/servicenow/oauth_token.do",
     access_lifetime_s=1_800,
     refresh_lifetime_s=8_640_000,
-    grants=frozenset({"authorization_code", "refresh_token", "password", "client_credentials"}),
+    grants=frozenset(
+        {"authorization_code", "refresh_token", "password", "client_credentials", ASSERTION_GRANT}
+    ),
     refreshable=_refreshable,
     refuse=_refuse,
     default_scopes=("useraccount",),
@@ -68,8 +71,8 @@ def routes(state: State) -> list[Route]:
 
     revoke = revocation_endpoint(state, HABITS, authenticated=False)
     return [
-        Route("/servicenow/oauth_auth.do", authorization_page(state, HABITS)),
-        Route("/servicenow/oauth_token.do", token_endpoint(state, HABITS), methods=["POST"]),
+        Route("/servicenow/oauth_auth.do", authorization_page(state, HABITS), methods=["GET", "POST"]),
+        Route(HABITS.token_path, token_endpoint(state, HABITS), methods=["POST"]),
         Route("/servicenow/oauth_revoke_token.do", revoke, methods=["GET", "POST"]),
         Route("/servicenow/api/now/elsewhere", guard(elsewhere)),
         Route(_API + "/{table}", guard(tables.list)),

@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from connector.sandbox.counts import Counts
+from connector.sandbox.devices import Devices
+from connector.sandbox.once import Nonces, Once
 from connector.sandbox.records import Records
 from connector.sandbox.tokens import Claims, Kind, Signer, fingerprint
 
@@ -23,10 +25,24 @@ _TICK_S = 1e-5
 
 @dataclass(slots=True, kw_only=True)
 class Family:
-    """What became of one consent's refresh tokens: the generation that is good, or none any more."""
+    """What became of one consent's refresh tokens: the generation that is good, or none any more.
+
+    `successor` is that generation's token, known where it was issued; `rotated_at` is when.
+    """
 
     generation: int
     revoked: bool = False
+    successor: str = ""
+    rotated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """An authorization request that a client left at a persona, until it is used or expires."""
+
+    persona: str
+    fields: Mapping[str, str] = field(repr=False)
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,9 @@ class State:
         seed: decides keys, records and schedules.
         lifetime_s: access-token lifetime of every persona; None: each vendor's own.
         rate_limit: False: none; True: the vendor's; a number: so many requests per second.
+        client_keys: the public keys of clients that sign (JWKs, RFC 7517), by client id.
+        grace_s: how long a rotated refresh token still answers its successor.
+        ask: whether a browser is shown the consent page; everyone else is redirected at once.
         clock: seconds since the epoch.
         foreign_url: where redirects to another host point.
     """
@@ -57,15 +76,27 @@ class State:
         lifetime_s: float | None = None,
         records: Records | None = None,
         rate_limit: bool | float = False,
+        client_keys: Mapping[str, Mapping[str, Any]] | None = None,
+        grace_s: float = 0.0,
+        ask: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.seed = seed
         self.lifetime_s = lifetime_s
         self.rate_limit = rate_limit
+        self.grace_s = grace_s
+        self.ask = ask
+        self.client_keys: dict[str, list[Mapping[str, Any]]] = {
+            client_id: list(known["keys"]) for client_id, known in (client_keys or {}).items()
+        }
         self.clock = clock
         self.lock = threading.RLock()
         self.signer = Signer(seed)
         self.counts = Counts()
+        self.once = Once()
+        self.nonces = Nonces(self.signer.seal)
+        self.devices = Devices()
+        self.pushed: dict[str, Pushed] = {}
         self.records = records or Records(seed=seed)
         self.foreign_url = "http://foreign.test"
         self.foreign_requests: list[ForeignRequest] = []
@@ -121,8 +152,25 @@ class State:
             if family.revoked or claims.generation < family.generation:
                 family.revoked = True
                 return None
-            family.generation = claims.generation + 1
+            family.generation, family.successor = claims.generation + 1, ""
             return family.generation
+
+    def succeed(self, claims: Claims, successor: str) -> None:
+        """Remember which token followed this one, for as long as the grace lasts."""
+        with self.lock:
+            if self.grace_s and (family := self._families.get(claims.family)) is not None:
+                family.successor, family.rotated_at = successor, self.clock()
+
+    def successor(self, claims: Claims) -> str:
+        """Return the token that followed a refresh token a moment ago; empty: the grace does not hold.
+
+        It holds for the last generation only: whoever is two behind has missed more than an answer.
+        """
+        with self.lock:
+            family = self._families.get(claims.family)
+            if family is None or claims.generation != family.generation - 1:
+                return ""
+            return family.successor if self.clock() < family.rotated_at + self.grace_s else ""
 
     def spend_code(self, claims: Claims) -> bool:
         """Use an authorization code up; False, and the family is dead, when it was used before."""

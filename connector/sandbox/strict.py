@@ -15,9 +15,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from connector.sandbox.consent import authorization_page
+from connector.sandbox.device_endpoint import device_routes
 from connector.sandbox.guard import Door, Guard, challenge, whole_number
-from connector.sandbox.habits import Habits, Refusal
+from connector.sandbox.habits import ASSERTION_GRANT, DEVICE_GRANT, EXCHANGE_GRANT, Habits, Refusal
+from connector.sandbox.introspection import introspection_endpoint, userinfo
+from connector.sandbox.metadata import metadata_routes
+from connector.sandbox.pushed import pushed_endpoint
 from connector.sandbox.state import State
+from connector.sandbox.stepup import secure
 from connector.sandbox.token_endpoint import revocation_endpoint, token_endpoint
 
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -35,28 +40,54 @@ def refuse(refusal: Refusal) -> Response:
 
 def refreshable(grant: str, scopes: tuple[str, ...], public: bool) -> bool:
     """Whoever has a person behind it gets a refresh token."""
-    return grant == "authorization_code"
+    return grant in ("authorization_code", DEVICE_GRANT)
 
 
 HABITS = Habits(
     name="strict",
+    token_path="/strict/token",
     access_lifetime_s=300,
     refresh_lifetime_s=30 * 86_400,
-    grants=frozenset({"authorization_code", "refresh_token", "client_credentials"}),
+    grants=frozenset(
+        {
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            DEVICE_GRANT,
+            ASSERTION_GRANT,
+            EXCHANGE_GRANT,
+        }
+    ),
     refreshable=refreshable,
     refuse=refuse,
     default_scopes=("items.read", "items.write"),
     basic=True,
     one_method=True,
     needs_pkce=True,
+    assertions=True,
+    nonce_s=300,
+    steps_up=True,
+    pushed=True,
     rotates=True,
 )
 
 
 def routes(state: State) -> list[Route]:
     """Return the routes of this persona."""
-    guard = Guard(state=state, persona="strict", unauthorized=_unauthorized, forbidden=_forbidden)
-    return bench_routes(state, HABITS, guard)
+    guard = Guard(
+        state=state, persona="strict", unauthorized=_unauthorized, forbidden=_forbidden, bound=HABITS
+    )
+    return [
+        *bench_routes(state, HABITS, guard),
+        *metadata_routes(HABITS),
+        *device_routes(
+            state, HABITS, path="/strict/device", page_path="/strict/activate", says_interval=True
+        ),
+        Route("/strict/par", pushed_endpoint(state, HABITS), methods=["POST"]),
+        Route("/strict/introspect", introspection_endpoint(state, HABITS), methods=["POST"]),
+        Route("/strict/userinfo", guard(userinfo), methods=["GET", "POST"]),
+        Route("/strict/api/secure", guard(secure(state), scope="items.read")),
+    ]
 
 
 def bench_routes(state: State, habits: Habits, guard: Door) -> list[Route]:
@@ -65,8 +96,8 @@ def bench_routes(state: State, habits: Habits, guard: Door) -> list[Route]:
     bench = _Bench(state)
     revoke = revocation_endpoint(state, habits, authenticated=True)
     return [
-        Route(root + "/authorize", authorization_page(state, habits)),
-        Route(root + "/token", token_endpoint(state, habits), methods=["POST"]),
+        Route(root + "/authorize", authorization_page(state, habits), methods=["GET", "POST"]),
+        Route(habits.token_path, token_endpoint(state, habits), methods=["POST"]),
         Route(root + "/revoke", revoke, methods=["POST"]),
         Route(root + "/api/items", guard(bench.items, scope="items.read")),
         Route(root + "/api/pages", guard(bench.pages, scope="items.read")),
@@ -170,4 +201,5 @@ def _unauthorized(request: Request, why: str) -> Response:
 
 
 def _forbidden(request: Request, scope: str) -> Response:
-    return challenge("strict", "scope", scope)
+    scheme = "DPoP" if request.state.claims.terms.key else "Bearer"
+    return challenge("strict", "scope", scope, scheme=scheme)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from connector.sandbox import faults
+from connector.sandbox import dpop, faults
+from connector.sandbox.clientauth import audiences, read_client
 from connector.sandbox.exchange import exchange
-from connector.sandbox.habits import CLIENTS, Client, Habits, Refusal
+from connector.sandbox.forms import read_form
+from connector.sandbox.habits import Client, Habits, Refusal
+from connector.sandbox.issuing import Call
 from connector.sandbox.state import State
 from connector.sandbox.tokens import Claims
 
 Handler = Callable[[Request], Awaitable[Response]]
-_FORM = "application/x-www-form-urlencoded"
 _SESSION_S = 28_800.0
 
 
@@ -32,16 +30,17 @@ def token_endpoint(state: State, habits: Habits) -> Handler:
             fault = form.get("sandbox_fault", "")
             if (early := await faults.before_processing(state, habits.name, fault, request)) is not None:
                 return early
-            client = read_client(request, form, habits)
+            call = _call(state, habits, request, form)
             with state.lock:
-                reply = exchange(state, habits, client, form)
+                reply = exchange(state, habits, call)
         except Refusal as refusal:
             state.counts.add(habits.name, "refused")
-            return habits.refuse(refusal)
+            return _with_nonce(state, habits, request, habits.refuse(refusal))
         state.counts.add(habits.name, "issued")
         response: Response = JSONResponse(reply, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
         if habits.session_cookie:
-            _set_session(state, habits, client, response)
+            _set_session(state, habits, call.client, response)
+        response = _with_nonce(state, habits, request, response)
         return faults.after_processing(state, habits.name, fault, response)
 
     return token
@@ -55,7 +54,7 @@ def revocation_endpoint(state: State, habits: Habits, *, authenticated: bool) ->
         try:
             form = await read_form(request, habits)
             if authenticated:
-                read_client(request, form, habits)
+                read_client(state, habits, request, form)
         except Refusal as refusal:
             return habits.refuse(refusal)
         state.revoke(form.get("token", ""))
@@ -64,54 +63,18 @@ def revocation_endpoint(state: State, habits: Habits, *, authenticated: bool) ->
     return revoke
 
 
-async def read_form(request: Request, habits: Habits) -> dict[str, str]:
-    """Return the fields of a token call; raises Refusal for what this server does not take."""
-    body = await request.body()
-    content_type = request.headers.get("content-type", "")
-    media_type = content_type if habits.one_method else content_type.partition(";")[0].strip()
-    if media_type.lower() != _FORM:
-        raise Refusal("invalid_request", f"the content type must be {_FORM}")
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
-    except (UnicodeDecodeError, ValueError) as broken:
-        raise Refusal("invalid_request", "the body is not a form in UTF-8") from broken
-    form = dict(pairs)
-    if habits.one_method and len(form) != len(pairs):
-        raise Refusal("invalid_request", "a field is repeated")
-    if request.url.query:
-        if not habits.url_credentials:
-            raise Refusal("invalid_request", "fields are taken from the body only, not from the URL")
-        form = dict(request.query_params) | form
-    return form
+def _call(state: State, habits: Habits, request: Request, form: dict[str, str]) -> Call:
+    """Return who calls, and with which key if any; raises Refusal."""
+    # The client first: an assertion is used up even if the nonce is old, so the next try needs another one.
+    client = read_client(state, habits, request, form)
+    key = dpop.prove(state, habits, request) if habits.nonce_s and "dpop" in request.headers else ""
+    return Call(client=client, form=form, key=key, audiences=audiences(request, habits))
 
 
-def read_client(request: Request, form: dict[str, str], habits: Habits) -> Client:
-    """Return the client that authenticated itself (RFC 6749 section 2.3); raises Refusal."""
-    basic = _read_basic(request.headers.get("authorization", ""))
-    posted = form.get("client_secret")
-    if basic is not None and not habits.basic:
-        raise Refusal("invalid_client", "client id and secret belong in the body")
-    if basic is not None and posted is not None and habits.one_method:
-        raise Refusal("invalid_request", "the client authenticated in two ways at once")
-    client_id, secret = basic or (form.get("client_id", ""), posted)
-    expected = CLIENTS.get(client_id, "")
-    if expected is None and not secret:
-        return Client(client_id=client_id, public=True)
-    if not expected or secret is None or not hmac.compare_digest(secret.encode(), expected.encode()):
-        raise Refusal("invalid_client", "the client is unknown or its secret is wrong")
-    return Client(client_id=client_id, public=False)
-
-
-def _read_basic(header: str) -> tuple[str, str] | None:
-    """Return id and secret of a Basic header, each form-decoded (RFC 6749 section 2.3.1)."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as broken:
-        raise Refusal("invalid_client", "the Basic credentials cannot be read") from broken
-    return unquote_plus(client_id), unquote_plus(secret)
+def _with_nonce(state: State, habits: Habits, request: Request, response: Response) -> Response:
+    if habits.nonce_s and "dpop" in request.headers:
+        response.headers.update(dpop.nonce(state, habits))
+    return response
 
 
 def _set_session(state: State, habits: Habits, client: Client, response: Response) -> None:

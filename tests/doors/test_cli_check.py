@@ -83,3 +83,19 @@ def test_secrets(call: Any) -> None:
     assert done.code == 2
     assert "manifest.yaml:13:" in done.err
     assert "manifest.yaml:22:" in done.err
+
+
+def test_what_is_left_out_proves_nothing(call: Any, folder: Path) -> None:
+    """Beside a mistake the rest is checked, but not for what that mistake may have been about."""
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    text += (
+        "  more:\n    parameters: {who: buy, at: /x}\n    snaps:\n"
+        "      - {snap: http.read, account: nobody, with: {path: /x}}\n"
+        "      - {snap: http.read, acount: buy, with: {path: '${param:at}', headers: {a: '${param:wo}'}}}\n"
+    )
+    (folder / "manifest.yaml").write_text(text, "utf-8")
+    said = call("check").err
+    assert "account nobody" in said
+    assert "acount" in said
+    assert "no step uses" not in said
+    assert "no whole URL" not in said

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.account import Account
-from connector.effects import Acquire, Load, NoReply, Now, Post, Release, Reveal, Save, Wait
+from connector.credentials import Credentials
+from connector.effects import Acquire, Load, NoReply, Now, Post, Ready, Release, Reveal, Save, Wait
 from connector.endpoint import endpoint_from_spec
 from connector.errors import ConnectorError
 from connector.flow import Wish, renew, usable
@@ -98,7 +99,7 @@ class World:
                     self.lease = None
                 return None
             case Reveal():
-                return None
+                return Ready(account=ACCOUNT, credentials=Credentials(now=self.now, unique="once"))
             case Wait(seconds=seconds):
                 self.now += seconds
                 return None

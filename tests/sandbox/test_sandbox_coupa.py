@@ -10,6 +10,8 @@ import pytest
 
 from connector.sandbox import CLIENT_ID, PUBLIC_CLIENT_ID
 
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
 TOKEN = "/coupa/oauth2/token"
 BACK = "http://127.0.0.1:8765/callback"
 VERIFIER = "v" * 43
@@ -32,6 +34,11 @@ def obtain(wire, kind, scope):
     if kind == "shared secret":
         code = consent(wire, CLIENT_ID, scope)["code"]
         return wire.token(TOKEN, grant_type="authorization_code", code=code, redirect_uri=BACK).json()
+    if kind.startswith("device"):
+        who = {"client_id": PUBLIC_CLIENT_ID, "client_secret": ""} if kind == "device, public" else {}
+        begun = wire.token("/coupa/oauth2/device_authorization", scope=scope, **who).json()
+        wire.sandbox.approve(begun["user_code"])
+        return wire.token(TOKEN, grant_type=DEVICE_GRANT, device_code=begun["device_code"], **who).json()
     pkce = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
     code = consent(wire, PUBLIC_CLIENT_ID, scope, **pkce)["code"]
     who = {"client_id": PUBLIC_CLIENT_ID, "client_secret": "", "code_verifier": VERIFIER}
@@ -47,13 +54,29 @@ def obtain(wire, kind, scope):
         ("shared secret", True, True),
         ("pkce", False, False),
         ("pkce", True, True),
+        ("device", False, False),
+        ("device", True, True),
+        ("device, public", False, False),
+        ("device, public", True, True),
     ],
 )
 def test_offline_access(wire, kind, offline, refreshable):
     """A refresh token comes with offline_access and a person's consent, never with client_credentials."""
     reply = obtain(wire, kind, "core.invoice.read" + " offline_access" * offline)
-    assert reply["expires_in"] == 86_400
+    assert (reply["expires_in"], reply["token_type"]) == (86_400, "bearer")
     assert ("refresh_token" in reply) is refreshable
+    if refreshable:
+        public = kind in ("pkce", "device, public")
+        who = {"client_id": PUBLIC_CLIENT_ID, "client_secret": ""} if public else {}
+        renewed = wire.refresh(TOKEN, reply["refresh_token"], **who).json()
+        assert (renewed["expires_in"], renewed["scope"]) == (86_400, reply["scope"])
+
+
+def test_a_public_client_needs_a_person(wire):
+    """A client without a secret cannot ask for itself: 400, since it is not a wrong secret."""
+    who = {"client_id": PUBLIC_CLIENT_ID, "client_secret": ""}
+    reply = wire.token(TOKEN, grant_type="client_credentials", scope="core.invoice.read", **who)
+    assert (reply.status_code, reply.json()["error"]) == (400, "unauthorized_client")
 
 
 @pytest.mark.parametrize(
@@ -82,13 +105,17 @@ def test_basic_is_refused(wire):
     assert wire("POST", TOKEN, data=form, auth=("sandbox", "sandbox-secret")).status_code == 401
 
 
-def test_pkce_mismatch(wire):
-    """A wrong verifier is invalid_grant."""
+@pytest.mark.parametrize("client_id", [CLIENT_ID, PUBLIC_CLIENT_ID])
+@pytest.mark.parametrize("verifier", ["w" * 43, ""])
+def test_pkce_mismatch(wire, client_id, verifier):
+    """A wrong verifier, or none, is invalid_grant (RFC 7636 section 4.6), and the code stays good for the right one."""
     pkce = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
-    code = consent(wire, CLIENT_ID, "a", **pkce)["code"]
-    grant = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
-    reply = wire.token(TOKEN, **grant, code_verifier="w" * 43)
+    code = consent(wire, client_id, "a", **pkce)["code"]
+    grant = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK, "client_id": client_id}
+    grant["client_secret"] = "sandbox-secret" if client_id == CLIENT_ID else ""
+    reply = wire.token(TOKEN, **grant, code_verifier=verifier)
     assert (reply.status_code, reply.json()["error"]) == (400, "invalid_grant")
+    assert wire.token(TOKEN, **grant, code_verifier=VERIFIER).is_success
 
 
 def test_code_is_good_once(wire):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from email.utils import parsedate_to_datetime
+from html import unescape
 
 import httpx
 import pytest
@@ -212,6 +216,29 @@ def test_welcome(http):
     page = http.get("/", headers={"Accept": "text/html"})
     assert page.text.startswith("<!doctype html>")
     assert "client_id: sandbox" in page.text
+
+
+def test_welcome_tells_addresses_that_answer(http):
+    """Every address on the page is served, and the example ends on it again."""
+    shown = http.get("/").json()
+    for parts in shown["personas"].values():
+        for name, told in parts.items():
+            for url in [told] if isinstance(told, str) else told:
+                if name != "habits":
+                    assert {http.get(url).status_code, http.post(url).status_code} & {200, 400, 401}, url
+                    assert http.get(url).status_code != 404, url
+    page = http.get("/", headers={"Accept": "text/html"}).text
+    example = http.get(unescape(re.search('href="([^"]*)"', page)[1]))
+    assert (example.status_code, "offline_access" in example.text) == (200, True)
+
+
+def test_welcome_manifest_is_good(http, tmp_path):
+    """What one pastes passes `connector check`."""
+    (tmp_path / "manifest.yaml").write_text(http.get("/").json()["manifest"], "utf-8")
+    command = [sys.executable, "-m", "connector", "check"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert "5 accounts" in checked.stdout + checked.stderr
 
 
 def test_nothing_is_printed(served):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from sandbox_room import log_in
 
-from connector.sandbox import PUBLIC_CLIENT_ID
+from connector.sandbox import CLIENT_ID, PUBLIC_CLIENT_ID
 
 TOKEN = "/servicenow/oauth_token.do"
 TABLE = "/servicenow/api/now/table"
@@ -46,6 +47,15 @@ def test_grants(wire, fields, refreshable):
     reply = wire.token(TOKEN, **fields).json()
     assert reply["expires_in"] == 1800
     assert ("refresh_token" in reply) is refreshable
+
+
+@pytest.mark.parametrize(("client_id", "refreshable"), [(CLIENT_ID, True), (PUBLIC_CLIENT_ID, False)])
+def test_authorization_code(wire, client_id, refreshable):
+    """A client with a secret gets a refresh token from a login; a public one, with PKCE, gets none."""
+    reply = log_in(wire, "servicenow", client_id)
+    assert reply["expires_in"] == 1800
+    assert ("refresh_token" in reply) is refreshable
+    assert wire.get(f"{TABLE}/sys_user?sysparm_limit=1", reply["access_token"]).is_success
 
 
 def test_public_clients_get_no_refresh_token(wire):

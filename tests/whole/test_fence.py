@@ -123,7 +123,7 @@ def test_a_token_endpoint_that_misbehaves(world: World, fault: str) -> None:
     mended = world.open({"main": world.account()}, "mended.yaml", clock=lambda: time.time() + later[0])
     later[0] = 400.0  # past every pause
     if state == "needs_authorization":
-        with pytest.raises(NotAuthorizedError, match="connector adopt main"):
+        with pytest.raises(NotAuthorizedError, match="connector login main"):
             mended.token("main")
         mended.adopt("main", world.login())
         assert mended.token("main").access_token

@@ -141,6 +141,9 @@ def test_two_pipelines_outlive_their_tokens(world: World) -> None:
     told: list[int] = []
 
     def end_tokens(progress: Any) -> None:
+        # Only a token that worked for some pages: the one replay of a request must find its token alive.
+        if told and progress.steps[-1].documents_out - told[-1] < 1000:
+            return
         told.append(progress.steps[-1].documents_out)
         world.sandbox.expire("coupa")
         world.sandbox.expire("servicenow")

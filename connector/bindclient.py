@@ -1,0 +1,132 @@
+"""Whether an account has what its grant and its client authentication need, and keeps it where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from connector.account import Account, TlsFiles
+from connector.accountspec import AccountSpec
+from connector.clientauth import WITH_CERTIFICATE, WITH_SECRET
+from connector.errors import Problem
+from connector.secret import Secret
+from connector.urlcheck import on_loopback
+
+
+def check_client(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    """Everything wrong with how the client proves itself, and what its grant shows."""
+    yield from _basic(spec)
+    yield from _authentication(spec, account)
+    yield from _grant(spec, account)
+    yield from _out_of_place(spec, account)
+    yield from _resources(spec, account)
+    yield from _literals(spec, account)
+
+
+def _basic(spec: AccountSpec) -> Iterator[Problem]:
+    basic = spec.data.get("send_client_data_as_basic_auth_header", False)
+    if basic and spec.data.get("client_auth", "client_secret_basic") != "client_secret_basic":
+        message = "send_client_data_as_basic_auth_header says client_secret_basic, and this says otherwise"
+        yield spec.problem(message, "client_auth", hint="keep one of the two")
+
+
+def _authentication(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    endpoint = account.endpoint
+    auth = account.client_auth or endpoint.token.auth
+    told = account.client_auth or "auth" in endpoint.spec.get("token", {})
+    if not told and (endpoint.discovery or endpoint.issuer):
+        return  # the server's metadata says which way it takes
+    if auth in WITH_SECRET and account.client_secret is None:
+        hint = (
+            f"add client_secret: {_variable(spec, 'CLIENT_SECRET')}; a public client says client_auth: none"
+        )
+        if "private_key" in account.secrets:
+            hint = "with a private key, say client_auth: private_key_jwt"
+        yield spec.problem(f"{spec.name} has no client_secret, and {auth} needs one", hint=hint)
+    if auth == "private_key_jwt" and "private_key" not in account.secrets:
+        hint = "add private_key: ${file:/path/of/key.pem}"
+        yield spec.problem(f"{spec.name} has no private_key, and {auth} needs one", hint=hint)
+    if auth in WITH_CERTIFICATE and not (account.tls and account.tls.certificate):
+        hint = "add tls: {certificate: client.pem, private_key: client.key}"
+        yield spec.problem(f"{spec.name} has no certificate, and {auth} needs one", hint=hint)
+
+
+def _grant(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    if account.grant == "password":
+        if not spec.data.get("allow_password_grant", False):
+            message = "the password grant is deprecated, and RFC 9700 section 2.4 forbids it"
+            hint = "authorization_code and device_code ask the person; "
+            hint += "where the server has neither, say allow_password_grant: true"
+            yield spec.problem(message, *(["grant"] if "grant" in spec.data else []), hint=hint)
+        for name in ("username", "password"):
+            if name not in account.secrets:
+                hint = f"add {name}: {_variable(spec, name.upper())}"
+                yield spec.problem(f"{spec.name} has no {name}, and the password grant shows one", hint=hint)
+    if account.grant == "jwt_bearer" and not {"private_key", "assertion"} & set(account.secrets):
+        hint = "add private_key: ${file:/path/of/key.pem}, or assertion: ${file:...} for one made elsewhere"
+        yield spec.problem(f"{spec.name} has nothing to sign an assertion with", hint=hint)
+    if account.grant == "token_exchange" and "subject_token" not in account.secrets:
+        hint = "add subject_token: ${file:/path/of/token}"
+        yield spec.problem(f"{spec.name} has no subject_token to exchange", hint=hint)
+
+
+# What only one grant reads.
+_OF_GRANT = {
+    "username": "password",
+    "password": "password",
+    "allow_password_grant": "password",
+    "assertion": "jwt_bearer",
+    "assertion_claims": "jwt_bearer",
+    "subject_token": "token_exchange",
+    "actor_token": "token_exchange",
+    "token_exchange": "token_exchange",
+}
+
+
+def _out_of_place(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    for name, grant in _OF_GRANT.items():
+        if name in spec.data and grant != account.grant:
+            message = f"{name} belongs to grant: {grant}, and this account's grant is {account.grant}"
+            yield spec.problem(message, name, hint=f"remove it, or say grant: {grant}", key=True)
+
+
+def _variable(spec: AccountSpec, what: str) -> str:
+    name = "".join(c if c.isalnum() else "_" for c in spec.name.upper())
+    return f"${{env:{name}_{what}}}"
+
+
+def _resources(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    several = isinstance(spec.data.get("resource"), list)
+    for index, resource in enumerate(account.resources):
+        # RFC 8707 section 2: an absolute URI without a fragment. Some servers use URNs.
+        if ":" not in resource or "#" in resource or " " in resource:
+            place = ("resource", index) if several else ("resource",)
+            yield spec.problem("a resource is an absolute URI without a fragment (RFC 8707)", *place)
+
+
+def _literals(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    """Secrets written down where anybody reads them; the sandbox's protect nothing."""
+    given = {"client_secret": account.client_secret, **account.secrets}
+    found = [name for name, said in given.items() if isinstance(said, Secret) and name != "username"]
+    if found and not on_loopback(account):
+        hint = "write ${env:NAME} or ${file:path}, and put the secret there"
+        for name in found:
+            yield spec.problem("a secret may not stand in the manifest itself", name, hint=hint)
+
+
+def tls_files(spec: AccountSpec) -> TlsFiles | None:
+    """The files of an account's own TLS, relative ones from the manifest's folder."""
+    said = spec.data.get("tls")
+    if not said:
+        return None
+    folder = Path(spec.document.file).expanduser().absolute().parent
+    return TlsFiles(**{name: str(folder / Path(path).expanduser()) for name, path in said.items()})
+
+
+def check_tls(spec: AccountSpec, tls: TlsFiles | None) -> Iterator[Problem]:
+    """Files that are not there; what is in them shows when they are used."""
+    for name in ("certificate", "private_key", "ca"):
+        path = getattr(tls, name, "")
+        if path and not Path(path).is_file():
+            hint = "relative paths start at the manifest's folder"
+            yield spec.problem("there is no such file", "tls", name, hint=hint)

@@ -1,0 +1,75 @@
+"""Asking a server for its metadata: at most once an hour, and what was known goes on being used."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from connector.account import Account
+from connector.effects import NoReply
+from connector.errors import RenewalError
+from connector.metadata import Place, completed, place_of
+from connector.post import Poster
+from connector.reading import parse
+from connector.tokenrequest import TokenRequest
+
+_KEPT_S = 3600.0
+_RETRY_S = 10.0
+
+
+class Discovery:
+    """Completes accounts by what their servers tell; one for all accounts of a host, from any thread."""
+
+    def __init__(self, poster: Poster, *, clock: Callable[[], float] = time.time) -> None:
+        self._poster = poster
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[Place, tuple[float, Mapping[str, Any]]] = {}
+
+    def complete(self, account: Account) -> Account:
+        """The account with every URL it needs.
+
+        Raises RenewalError ``discovery_failed`` when the metadata cannot be had, NotAuthorizedError when
+        it does not fit.
+        """
+        place = place_of(account)
+        return account if place is None else completed(account, self._metadata(account, place), place)
+
+    def _metadata(self, account: Account, place: Place) -> Mapping[str, Any]:
+        with self._lock:
+            asked_at, metadata = self._known.get(place, (0.0, None))
+        if metadata is not None and 0 <= self._clock() - asked_at < _KEPT_S:
+            return metadata
+        found, words = self._ask(account, place)
+        if found is None:
+            if metadata is not None:
+                return metadata  # a server that cannot describe itself just now may still renew
+            raise RenewalError(
+                f"the server of account {account.name!r} does not say where its endpoints are",
+                account=account.name,
+                code="discovery_failed",
+                reason=words,
+                resolution="check the endpoint's discovery or issuer, or declare its URLs",
+                retry_after=_RETRY_S,
+            )
+        with self._lock:
+            self._known[place] = (self._clock(), found)
+        return found
+
+    def _ask(self, account: Account, place: Place) -> tuple[Mapping[str, Any] | None, str]:
+        words = ""
+        for url in place.urls:
+            headers = (("Accept", "application/json"),)
+            reply = self._poster.post(
+                TokenRequest(method="GET", url=url, headers=headers, body=b"", tls=account.tls)
+            )
+            if isinstance(reply, NoReply):
+                words = reply.words
+                continue
+            data = parse(reply.body, reply.headers.get("content-type", ""), "json")
+            if reply.status == 200 and isinstance(data, Mapping):
+                return data, ""
+            words = f"HTTP {reply.status}" if reply.status != 200 else "the answer is not a JSON object"
+        return None, words

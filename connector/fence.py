@@ -1,0 +1,66 @@
+"""Which hosts may see the token of an account: judged for every request, so for every hop of a redirect."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import httpx
+
+from connector.account import Account
+from connector.errors import ForeignHostError
+from connector.template import is_loopback
+from connector.token import Token
+
+log = logging.getLogger("connector")
+
+
+class Fence:
+    """Which hosts may see the token of an account."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._cache: dict[tuple[tuple[str, str], ...], frozenset[str]] = {}
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    def admits(self, url: httpx.URL, token: Token | None) -> bool:
+        """Whether `url` is one of the account's hosts, reached in a way that nobody can listen to."""
+        if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
+            return False
+        hosts = self._hosts(token)
+        here = origin(url)
+        if here in hosts:
+            return True
+        return any(host.startswith("*.") and here.endswith(host[1:]) for host in hosts)
+
+    def _hosts(self, token: Token | None) -> frozenset[str]:
+        captured = token.captured if token else {}
+        key = tuple(sorted(captured.items()))
+        if key not in self._cache:
+            self._cache[key] = self._account.hosts(captured)
+        return self._cache[key]
+
+    def stop(self, url: httpx.URL) -> None:
+        """A request to a foreign host: refuse it, or say once that it goes without the token."""
+        host = origin(url)
+        if self._account.foreign_hosts == "refuse":
+            known = ", ".join(sorted(self._hosts(None)))
+            raise ForeignHostError(
+                f"account {self._account.name!r} sends no request to {host}",
+                host=host,
+                reason=f"it says `foreign_hosts: refuse`, and its hosts are {known}",
+                resolution="add the host under `api: {hosts: [...]}` of the endpoint if it may see the token",
+            )
+        with self._lock:
+            if host in self._warned:
+                return
+            self._warned.add(host)
+        log.warning("host.foreign account=%s host=%s: sent without the token", self._account.name, host)
+
+
+def origin(url: httpx.URL) -> str:
+    """``host`` or ``host:port`` of a request, lower case."""
+    host = url.host.lower()
+    host = f"[{host}]" if ":" in host else host
+    return host if url.port is None else f"{host}:{url.port}"

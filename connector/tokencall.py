@@ -1,0 +1,60 @@
+"""One call to the authorization server, as a generator of effects: posted, read, made again for a nonce."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from connector.effects import Effect, NoReply, Post, Ready
+from connector.reply import Refusal, Reply, read_reply
+from connector.token import Token
+from connector.tokenrequest import TokenRequest
+
+T = TypeVar("T")
+_NONCES = 3
+
+
+def post(
+    ready: Ready,
+    make: Callable[[Ready], TokenRequest],
+    read: Callable[[Reply, TokenRequest], T | Refusal],
+    *,
+    until: float = math.inf,
+) -> Generator[Effect, Any, T | Refusal | NoReply]:
+    """Make a call to the authorization server and read what comes back.
+
+    A server that wants its nonce in the proof says so before it processes anything (RFC 9449 section 8), so
+    the same call with the nonce is no second use of what it shows.
+
+    Args:
+        make: builds the request; called again for another proof.
+        read: reads a reply to that request.
+        until: a call that begins later is not made.
+    """
+    nonces = 0
+    while True:
+        request = make(ready)
+        reply: Reply | NoReply = yield Post(request, until=until)
+        if isinstance(reply, NoReply):
+            return reply
+        outcome = read(reply, request)
+        if not isinstance(outcome, Refusal) or outcome.kind != "nonce":
+            return outcome
+        nonces += 1
+        if nonces == _NONCES:
+            return replace(outcome, kind="protocol", description="it refuses each nonce that it gave itself")
+        ready = replace(ready, credentials=ready.credentials.again(dpop_nonce=outcome.dpop_nonce))
+
+
+def token_call(
+    ready: Ready, make: Callable[[Ready], TokenRequest], *, previous: Token | None, until: float
+) -> Generator[Effect, Any, Token | Refusal | NoReply]:
+    """`post` to the token endpoint; `previous` is the token that is renewed."""
+
+    def read(reply: Reply, request: TokenRequest) -> Token | Refusal:
+        secrets, key = request.secrets, request.dpop_key
+        return read_reply(ready.account, reply, previous=previous, secrets=secrets, dpop_key=key)
+
+    return (yield from post(ready, make, read, until=until))

@@ -1,0 +1,122 @@
+"""What follows from a token call that brought no token: an error, and what the record says from then on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import Any
+
+from connector.account import Account
+from connector.effects import Effect, Load, Now, Save
+from connector.errors import NotAuthorizedError, RenewalError, StoreError
+from connector.grants import Grant
+from connector.record import Record
+from connector.reply import Refusal
+
+
+def login_needed(account: Account, record: Record) -> NotAuthorizedError:
+    """The error for a login that is dead or was never there."""
+    how = f"run `connector login {account.name}`"
+    if record.dead:
+        return NotAuthorizedError(
+            f"account {account.name!r} must be authorized again",
+            account=account.name,
+            reason=f"its refresh token was refused: {record.dead.words}",
+            resolution=how,
+        )
+    missing = "it has no refresh token" if record.token else "nobody has authorized it yet"
+    return NotAuthorizedError(
+        f"account {account.name!r} must be authorized", account=account.name, reason=missing, resolution=how
+    )
+
+
+def refused(account: Account, grant: Grant, record: Record, refusal: Refusal) -> Generator[Effect, Any, None]:
+    """What follows from a refusal: an error, or nothing when there is a newer login to try instead."""
+    words = refusal.words()
+    if refusal.kind == "later":
+        raise (
+            yield from failed_later(
+                account, record, words, in_doubt=refusal.spent, asked_s=refusal.retry_after_s
+            )
+        )
+    if refusal.kind == "protocol":
+        # A truncated reply may have been the one with the successor in it.
+        raise (
+            yield from failed_later(account, record, words, in_doubt=refusal.spent, code="bad_token_reply")
+        )
+    if record.presents:
+        current: Record = yield Load()
+        if current.login != record.login and current.token is not None:
+            return  # someone brought a new login while we were asking with the old one
+    now: float = yield Now()
+    if refusal.kind == "login" and record.presents and not grant.interactive:
+        # No person is needed for a new login: without the dead refresh token the grant begins anew.
+        yield Save(record.without_refresh_token())
+        return
+    if refusal.kind == "login" and record.presents:
+        if record.spending and record.spending.attempts > 1:
+            words += "; an earlier attempt got no answer, so the server may have replaced it then"
+        dead = record.died(words, now=now)
+        yield from note(dead)
+        raise login_needed(account, dead)
+    yield from note(record.failed(words, retry_at=0.0, in_doubt=False))
+    raise misfit(account, refusal.kind, words)
+
+
+def misfit(account: Account, kind: str, said: str) -> NotAuthorizedError:
+    """Errors that neither waiting nor logging in again cures."""
+    code, message, resolution = {
+        "client": (
+            "client_refused",
+            "the server does not accept the client of account",
+            "check Client ID, Client Secret and whether it wants Basic authentication",
+        ),
+        "scope": (
+            "scope_refused",
+            "the server does not grant the scopes of account",
+            "check `scopes:` and what the client may ask for at the server",
+        ),
+        "login": (
+            "refused",
+            "the server refused a token to account",
+            "check the client's permissions and the grant at the server",
+        ),
+    }[kind]
+    return NotAuthorizedError(
+        f"{message} {account.name!r}", account=account.name, code=code, reason=said, resolution=resolution
+    )
+
+
+def failed_later(
+    account: Account,
+    record: Record,
+    words: str,
+    *,
+    in_doubt: bool,
+    asked_s: float | None = None,
+    code: str = "",
+) -> Generator[Effect, Any, RenewalError]:
+    """Write down what failed and when to try again; the error for whoever waits.
+
+    Args:
+        in_doubt: whether a single-use refresh token may have been spent.
+        asked_s: the pause that the server asked for.
+    """
+    now: float = yield Now()
+    pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
+    failed = record.failed(words, retry_at=now + pause, in_doubt=in_doubt)
+    yield from note(failed)
+    return RenewalError(
+        f"the token of account {account.name!r} could not be renewed",
+        account=account.name,
+        code=code or ("in_doubt" if failed.spending else ""),
+        reason=words,
+        resolution="check the OAuth2 Token URL" if code else "",
+        retry_after=pause,
+    )
+
+
+def note(record: Record) -> Generator[Effect, Any, None]:
+    """Save bookkeeping. Losing it costs another attempt, so a failing store must not hide the real error."""
+    with contextlib.suppress(StoreError):
+        yield Save(record)
