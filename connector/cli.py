@@ -20,21 +20,22 @@ from connector.console import (
     command,
     complain,
     exit_code,
+    hush,
     json_option,
     manifest_option,
     prepare,
     say,
+    snaps_talk_to_stderr,
     telling,
     words,
     worst,
     write_json,
     write_line,
 )
-from connector.errors import ConnectorError, ManifestError, Problem
-from connector.host import Host
-from connector.host import open as open_host
+from connector.errors import ConnectorError, ManifestError
 from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
+from connector.openhost import open as open_host
 from connector.personcommands import introspect, login, logout, status, test
 from connector.running import run_pipelines
 
@@ -120,36 +121,46 @@ def run(
 ) -> None:
     """Run pipelines; all of the manifest when none is named.
 
-    One that fails does not stop the others; Ctrl-C stops all, and leaves no half-written file.
+    One that fails does not stop the others; Ctrl-C stops all, and leaves no half-written file. What
+    snaps print goes to standard error.
     """
     parameters = _parameters(params)
-    with open_host(chosen(context, manifest)) as host:
+    with snaps_talk_to_stderr() as stdout, open_host(chosen(context, manifest)) as host:
         names = list(dict.fromkeys(pipelines)) or list(host.pipelines)
         if not names:
             raise click.UsageError("the manifest has no pipelines; see docs/snaps.md for how one looks")
-        _sound(host, names)
+        if preview and len(names) > 1 and not as_json:
+            raise click.UsageError(f"preview one of {', '.join(names)}, or all of them with --json")
+        host.check(names, parameters, taken={"-": "--json"} if as_json else {})
         report = run_pipelines(
-            host, names, parameters=parameters, jobs=jobs, preview=preview or 0, console=words(), quiet=quiet
+            host,
+            names,
+            parameters=parameters,
+            jobs=jobs,
+            preview=preview or 0,
+            console=words(),
+            quiet=quiet,
+            stdout=stdout,
         )
-        if as_json:
-            write_json(report.to_dict())
-        for document in report.preview if not as_json else ():
+    if as_json:
+        write_json(report.to_dict(preview=bool(preview)))
+    for documents in report.preview.values() if not as_json else ():
+        for document in documents:
             write_line(document)
     for name, error in report.errors:
-        complain(_in_pipeline(name, error))
+        if _left_alone(error):
+            hush()
+        else:
+            complain(_in_pipeline(name, error))
+    if report.stopped is not None:
+        raise report.stopped
     sys.exit(worst(exit_code(error) for _, error in report.errors))
 
 
-def _sound(host: Host, names: list[str]) -> None:
-    """Everything wrong with the named pipelines, before the first one runs."""
-    problems: list[Problem] = []
-    for name in names:
-        try:
-            host.pipeline(name)
-        except ManifestError as error:
-            problems += error.problems
-    if problems:
-        raise ManifestError(problems)
+def _left_alone(error: ConnectorError) -> bool:
+    """Whether a step failed since whoever read our output has enough (``| head``): nothing to speak of."""
+    cause = error.__cause__
+    return isinstance(cause, ConnectorError) and isinstance(cause.__cause__, BrokenPipeError)
 
 
 def _in_pipeline(name: str, error: ConnectorError) -> str:

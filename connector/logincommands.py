@@ -24,8 +24,8 @@ from connector.console import (
 )
 from connector.errors import ConnectorError
 from connector.host import Host
-from connector.host import open as open_host
 from connector.keys import encode, new_key
+from connector.openhost import open as open_host
 
 _LARGEST_REPLY = 1 << 20
 

@@ -175,6 +175,9 @@ class _Collector:
             for snap in items:
                 if not isinstance(snap, Snap):
                     self.wrong(owner, "connector_snaps", "a Snap", snap)
+                elif said := guarded.snap_flaws(snap):
+                    why = ValueError(f"the snap {snap.name!r}: " + "; ".join(said))
+                    self.registry.problems.append(broken(owner, "connector_snaps", why))
                 elif self.registry.claim("snap", snap.name, owner):
                     self.registry.snaps[snap.name] = snap
         found = self.registry

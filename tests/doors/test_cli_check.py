@@ -64,6 +64,14 @@ def test_a_broken_plugin_alone(call: Any, folder: Path) -> None:
     assert "ZeroDivisionError" in done.err
 
 
+def test_a_parameter_that_nothing_uses(call: Any, folder: Path) -> None:
+    """It is a problem with the line and column of its name."""
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    (folder / "manifest.yaml").write_text(text.replace('{page: "50"}', '{page: "50", least: "7"}'), "utf-8")
+    [line, _] = call("check").err.splitlines()
+    assert re.match(r"error: manifest\.yaml:\d+:30: /pipelines/invoices/parameters/least: no step uses", line)
+
+
 def test_right(call: Any) -> None:
     """A sound manifest is said to be one, without looking at any secret."""
     assert call("check").err == "manifest.yaml: 3 accounts, 2 pipelines, no problems\n"
@@ -106,3 +114,19 @@ def test_an_account_waits_for_its_endpoint_file(call: Any, folder: Path) -> None
     assert "did you mean api?" in done.err
     assert "no endpoint acme" not in done.err
     assert "account a can be judged only when that plugin is mended" in done.err
+
+
+def test_what_is_left_out_proves_nothing(call: Any, folder: Path) -> None:
+    """Beside a mistake the rest is checked, but not for what that mistake may have been about."""
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    text += (
+        "  more:\n    parameters: {who: buy, at: /x}\n    snaps:\n"
+        "      - {snap: http.read, account: nobody, with: {path: /x}}\n"
+        "      - {snap: http.read, acount: buy, with: {path: '${param:at}', headers: {a: '${param:wo}'}}}\n"
+    )
+    (folder / "manifest.yaml").write_text(text, "utf-8")
+    said = call("check").err
+    assert "account nobody" in said
+    assert "acount" in said
+    assert "no step uses" not in said
+    assert "no whole URL" not in said

@@ -16,7 +16,7 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors secret template",
+    0.0: "errors secret template wirewords",
     1.0: "challenge endpointparts reading snap token",
     1.1: "endpoint",
     1.2: "account",
@@ -50,13 +50,14 @@ FLOORS: dict[float, str] = {
     7.91: "snapguard",
     7.92: "snaplogic",
     8.0: "bridge clients gate options result",
-    8.1: "errorview",
+    8.1: "errorview stepcheck",
     8.2: "stage",
     8.3: "pipeline",
     8.4: "opening",
     8.5: "host",
+    8.55: "openhost",
     8.6: "__init__",
-    9.0: "console dialog dialog.pages",
+    9.0: "console dialog dialog.pages outcome",
     9.1: "dialog.loopback",
     9.2: "dialog.person",
     9.3: "checkcommand importcommand logincommands personcommands progress",
