@@ -28,6 +28,7 @@ from connector.opening import Opening
 from connector.post import Poster
 from connector.recordkey import record_key
 from connector.result import Listener, RunResult
+from connector.secret import Hidden
 from connector.service import Service
 from connector.snap import PipelineSpec
 from connector.source import Counts
@@ -165,7 +166,10 @@ class Host:
 
         Raises ConnectorError ``bad_token_reply``; the login there was stays then.
         """
-        return self._login(account).adopt(reply)
+        # An error's frames may be shown to a crash reporter: none of them holds the reply.
+        hidden: Hidden[Mapping[str, Any]] = Hidden(reply)
+        del reply
+        return self._login(account).adopt(hidden)
 
     def authorization(
         self,
