@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from connector.account import Account
+from connector.authorization import Pending, pending
 from connector.credentials import Credentials
 from connector.effects import (
     Acquire,
@@ -35,6 +36,7 @@ from connector.tokenstore import Lease
 T = TypeVar("T")
 NOW = 1_800_000_000.0
 ISSUER = "https://as.example.com"
+HERE = "http://127.0.0.1:4711/callback"
 CANARY = "canary-3f9a51c77e"
 
 
@@ -68,6 +70,11 @@ def credentials(**more: Any) -> Credentials:
     """What a call proves itself with."""
     given: dict[str, Any] = {"now": NOW, "unique": "once", "client_secret": Secret("pass")}
     return Credentials(**{**given, **more})
+
+
+def asked(made: Account | None = None, **extra: str) -> Pending:
+    """A new authorization request."""
+    return pending(made or account(), credentials(), HERE, extra)
 
 
 def reply(body: Any = b"", status: int = 200, *, at: float = NOW, **headers: str) -> Reply:
