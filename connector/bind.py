@@ -124,7 +124,7 @@ class _Binding:
                 f"endpoint {shorten(said)} says itself where its tokens come from", "oauth2_token", hint=hint
             )
         self.no_api(f"endpoint {shorten(said)} describes its API itself", said)
-        if said not in self.endpoints and said in self.spec.document.data.get("endpoints", ()):
+        if said not in self.endpoints and said in (self.spec.document.data.get("endpoints") or ()):
             self.report(
                 f"endpoint {said} has problems of its own", "oauth2_endpoint", hint="solve those first"
             )

@@ -14,6 +14,7 @@ from typing import Any
 
 from connector.accountspec import AccountSpec, check_account
 from connector.check import check
+from connector.damage import damaged, further
 from connector.endpointfile import RawEndpoint, without_nulls
 from connector.errors import ManifestError, Problem
 from connector.pipelinespec import read_pipeline
@@ -32,6 +33,14 @@ class PluginPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """What is left of entries that have problems inside."""
+
+    accounts: Mapping[str, AccountSpec] = field(default_factory=dict)
+    pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a person wrote in a manifest.
 
@@ -43,6 +52,8 @@ class Manifest:
         endpoints: endpoints declared here, ``extends`` not yet followed.
         accounts: accounts by name, not yet bound to their endpoints.
         pipelines: pipelines by name.
+        damaged: accounts and pipelines with problems inside, without what those are about: to be looked at
+            for more, never to be used.
         document: data and places, for `problem`.
     """
 
@@ -55,6 +66,7 @@ class Manifest:
     endpoints: tuple[RawEndpoint, ...] = ()
     accounts: Mapping[str, AccountSpec] = field(default_factory=dict)
     pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
+    damaged: Damaged = field(default_factory=lambda: Damaged())
 
     def problem(self, pointer: str, message: str, hint: str = "", *, key: bool = False) -> Problem:
         """A Problem at the place of the value at `pointer` (`key`: of its key), e.g. ``/store``."""
@@ -96,8 +108,9 @@ def _manifest(documents: list[Document], path: Path, folder: Path) -> tuple[Mani
     right = _right(data, problems)
     endpoints, more = _endpoints(document, right.get("endpoints", {}))
     problems += more
-    accounts, more = _accounts(document, right.get("accounts", {}))
-    problems += more
+    rests, more = _rests(document, data, right, problems)
+    accounts, wrong = _accounts(document, right.get("accounts", {}))
+    problems += [*more, *wrong]
     pipelines, more = _pipelines(document, data, right.get("pipelines", {}))
     problems += more
     if more := _store(document, right.get("store", DEFAULT_STORE)):
@@ -114,6 +127,7 @@ def _manifest(documents: list[Document], path: Path, folder: Path) -> tuple[Mani
         endpoints=endpoints,
         accounts=MappingProxyType(accounts),
         pipelines=MappingProxyType(pipelines),
+        damaged=rests,
     )
     return manifest, sorted(problems, key=lambda p: (p.line, p.column))
 
@@ -154,6 +168,37 @@ def _right(data: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
         elif not _inside(at, broken):
             sections[section] = value
     return sections
+
+
+def _rests(
+    document: Document, data: Mapping[str, Any], right: Mapping[str, Any], problems: list[Problem]
+) -> tuple[Damaged, list[Problem]]:
+    """The rest of damaged entries, and what else is wrong in it."""
+    found: list[Problem] = []
+    accounts: dict[str, AccountSpec] = {}
+    for name, entry in damaged("accounts", data.get("accounts"), right.get("accounts", {}), problems).items():
+        at = join("/accounts", name)
+        spec = AccountSpec(name=name, data={"client_id": "-", **entry}, document=document, pointer=at)
+        more = further(at, check_account(spec), problems, document.marks)
+        found += more
+        # What an account may say depends on its endpoint: of one that is wrong, nothing follows.
+        if not more and not any(_inside(join(at, "oauth2_endpoint"), {p.pointer}) for p in problems):
+            accounts[name] = spec
+    names = list(data["accounts"]) if isinstance(data.get("accounts"), dict) else []
+    pipelines: dict[str, PipelineSpec] = {}
+    for name, entry in damaged(
+        "pipelines", data.get("pipelines"), right.get("pipelines", {}), problems
+    ).items():
+        if not _has_steps(entry):
+            continue
+        pipelines[name], more = read_pipeline(document, name, entry, names)
+        found += further(join("/pipelines", name), more, problems, document.marks)
+    return Damaged(accounts=accounts, pipelines=pipelines), found
+
+
+def _has_steps(entry: Mapping[str, Any]) -> bool:
+    steps = entry.get("snaps")
+    return isinstance(steps, list) and all(isinstance(step, dict) and "snap" in step for step in steps)
 
 
 def _inside(pointer: str, broken: set[str]) -> bool:

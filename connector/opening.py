@@ -11,8 +11,10 @@ from pathlib import Path
 
 from connector import pipeline, registry
 from connector.account import Account
+from connector.accountspec import AccountSpec
 from connector.bind import bind_account
 from connector.check import near_miss
+from connector.damage import further
 from connector.endpoint import Endpoint
 from connector.endpointfile import build
 from connector.errors import ConnectorError, ManifestError, PluginError, Problem
@@ -21,6 +23,7 @@ from connector.registry import Registry
 from connector.resolve import resolve_with
 from connector.secret import Secret, SecretRef
 from connector.snap import PipelineSpec
+from connector.yamlfile import join
 
 
 @dataclass(slots=True)
@@ -85,7 +88,10 @@ class Opening:
 
     def pipeline_problems(self, name: str) -> list[Problem]:
         """Everything wrong with the steps of a pipeline, found without running it."""
-        spec = self.manifest.pipelines[name]
+        return self._steps(self.manifest.pipelines[name])
+
+    def _steps(self, spec: PipelineSpec) -> list[Problem]:
+        name = spec.name
         found = pipeline.check(spec, self.registry.snaps, self.manifest.accounts)
         base = f"/pipelines/{name.replace('~', '~0').replace('/', '~1')}/snaps"
         return [
@@ -103,6 +109,15 @@ class Opening:
         hint = f"did you mean {near}:?" if near else f"known: {known}; others come with a plugin"
         return [self.manifest.problem("/store", f"no token store is known for {scheme}:", hint)]
 
+    def _account(self, spec: AccountSpec) -> list[Problem]:
+        """Everything wrong with an account that is only looked at."""
+        try:
+            known = self.registry.secret_sources
+            bind_account(spec, self.endpoints, self.registry.grants, schemes=known)
+        except ManifestError as error:
+            return list(error.problems)
+        return []
+
     def everything_wrong(self, *, secrets: bool = False) -> list[Problem]:
         """All that can be found without network, pipelines and accounts of broken plugins included.
 
@@ -114,6 +129,13 @@ class Opening:
             found += error.problems
         for name in self.manifest.pipelines:
             found += self.pipeline_problems(name)
+        rests = self.manifest.damaged
+        for name, pipeline_spec in rests.pipelines.items():
+            at = join("/pipelines", name)
+            found += further(at, self._steps(pipeline_spec), self.problems, self.manifest.document.marks)
+        for name, account_spec in rests.accounts.items():
+            at = join("/accounts", name)
+            found += further(at, self._account(account_spec), self.problems, self.manifest.document.marks)
         for name in self.accounts if secrets else ():
             try:
                 account = self.resolved(name)

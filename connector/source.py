@@ -73,6 +73,7 @@ class TokenSource:
     ) -> None:
         self.account = account
         self.counts = Counts()
+        self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
         self._grant = grant
         self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
         self._clock: Callable[[], float] = world.clock

@@ -57,7 +57,6 @@ class _Rules:
         self.source = source
         self.account = source.account
         self.fence = Fence(source.account)
-        self._nonces: dict[str, str] = {}  # the last one each server wanted in its proofs
 
     def begin(self, request: httpx.Request) -> _Attempt | None:
         """None: not ours, send it as it is."""
@@ -109,7 +108,7 @@ class _Rules:
             url=str(request.url),
             now=self.source.now(),
             unique=secrets.token_hex(16),
-            nonce=self._nonces.get(origin(request.url), ""),
+            nonce=self.source.nonces.get(origin(request.url), ""),
             access_token=token.access_token.reveal(),
         )
 
@@ -118,7 +117,7 @@ class _Rules:
         nonce, bound = response.headers.get("dpop-nonce"), attempt.token and attempt.token.dpop_key
         if not nonce or not bound or len(nonce) > _LONGEST_NONCE:
             return False
-        self._nonces[origin(attempt.request.url)] = nonce
+        self.source.nonces[origin(attempt.request.url)] = nonce
         if response.status_code != 401 or attempt.nonces >= 2 or attempt.rewind is None:
             return False
         if param(response.headers.get_list("www-authenticate"), "error") != "use_dpop_nonce":

@@ -40,7 +40,7 @@ FLOORS: dict[float, str] = {
     7.0: "pluginfile yamlerror",
     7.1: "guarded yamlnode",
     7.2: "yamlfile",
-    7.3: "check",
+    7.3: "check damage",
     7.4: "accountspec resolve",
     7.5: "endpointcheck pipelinespec settings urlcheck",
     7.6: "bindclient endpointfile",
