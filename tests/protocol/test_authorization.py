@@ -212,3 +212,13 @@ def test_any_answer_to_a_push(body: Any, status: int) -> None:
     assert isinstance(found, (str, Refusal))
     assert CANARY not in (found.words() if isinstance(found, Refusal) else "")
     assert isinstance(found, Refusal) or found.isprintable()
+
+
+def test_a_pushed_request_is_bound() -> None:
+    """RFC 9449 section 10.1: the thumbprint stands in the body, beside a proof of the same key for this address."""
+    key = new_dpop_key()
+    made = account({"par": {"url": f"{ISSUER}/par"}}, dpop=True)
+    given = credentials(dpop_key=key)
+    call = push_request(made, given, pending(made, given, HERE, {}))
+    assert form(call)["dpop_jkt"] == thumbprint(key)
+    assert part(header(call, "Dpop"), 1)["htu"] == f"{ISSUER}/par"
