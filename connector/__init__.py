@@ -19,7 +19,8 @@ from connector.errors import (
     SnapError,
     StoreError,
 )
-from connector.host import Host, open
+from connector.host import Host
+from connector.openhost import open
 from connector.secret import Secret
 from connector.token import Token
 

@@ -7,36 +7,35 @@ manifest, 4 a login is needed.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
 from connector import __version__
 from connector.check import bundle
+from connector.checkcommand import check
 from connector.console import (
     FAILED,
     STOPPED,
-    WRONG,
     chosen,
     command,
     complain,
     exit_code,
+    hush,
     json_option,
     manifest_option,
     prepare,
     say,
+    snaps_talk_to_stderr,
     telling,
     words,
     worst,
     write_json,
     write_line,
 )
-from connector.errors import ConnectorError, ManifestError, Problem
-from connector.host import Host
-from connector.host import open as open_host
+from connector.errors import ConnectorError, ManifestError
 from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
-from connector.opening import open_manifest
+from connector.openhost import open as open_host
 from connector.personcommands import introspect, login, logout, status, test
 from connector.running import run_pipelines
 
@@ -122,36 +121,46 @@ def run(
 ) -> None:
     """Run pipelines; all of the manifest when none is named.
 
-    One that fails does not stop the others; Ctrl-C stops all, and leaves no half-written file.
+    One that fails does not stop the others; Ctrl-C stops all, and leaves no half-written file. What
+    snaps print goes to standard error.
     """
     parameters = _parameters(params)
-    with open_host(chosen(context, manifest)) as host:
+    with snaps_talk_to_stderr() as stdout, open_host(chosen(context, manifest)) as host:
         names = list(dict.fromkeys(pipelines)) or list(host.pipelines)
         if not names:
             raise click.UsageError("the manifest has no pipelines; see docs/snaps.md for how one looks")
-        _sound(host, names)
+        if preview and len(names) > 1 and not as_json:
+            raise click.UsageError(f"preview one of {', '.join(names)}, or all of them with --json")
+        host.check(names, parameters, taken={"-": "--json"} if as_json else {})
         report = run_pipelines(
-            host, names, parameters=parameters, jobs=jobs, preview=preview or 0, console=words(), quiet=quiet
+            host,
+            names,
+            parameters=parameters,
+            jobs=jobs,
+            preview=preview or 0,
+            console=words(),
+            quiet=quiet,
+            stdout=stdout,
         )
-        if as_json:
-            write_json(report.to_dict())
-        for document in report.preview if not as_json else ():
+    if as_json:
+        write_json(report.to_dict(preview=bool(preview)))
+    for documents in report.preview.values() if not as_json else ():
+        for document in documents:
             write_line(document)
     for name, error in report.errors:
-        complain(_in_pipeline(name, error))
+        if _left_alone(error):
+            hush()
+        else:
+            complain(_in_pipeline(name, error))
+    if report.stopped is not None:
+        raise report.stopped
     sys.exit(worst(exit_code(error) for _, error in report.errors))
 
 
-def _sound(host: Host, names: list[str]) -> None:
-    """Everything wrong with the named pipelines, before the first one runs."""
-    problems: list[Problem] = []
-    for name in names:
-        try:
-            host.pipeline(name)
-        except ManifestError as error:
-            problems += error.problems
-    if problems:
-        raise ManifestError(problems)
+def _left_alone(error: ConnectorError) -> bool:
+    """Whether a step failed since whoever read our output has enough (``| head``): nothing to speak of."""
+    cause = error.__cause__
+    return isinstance(cause, ConnectorError) and isinstance(cause.__cause__, BrokenPipeError)
 
 
 def _in_pipeline(name: str, error: ConnectorError) -> str:
@@ -167,54 +176,6 @@ def _parameters(params: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--param")
         found[name] = value
     return found
-
-
-@cli.command(short_help="Everything wrong with a manifest, without network.")
-@click.argument("file", required=False, metavar="[MANIFEST]")
-@manifest_option
-@click.option("--secrets", is_flag=True, help="Also look whether each ${...} reference leads to something.")
-@json_option
-@click.pass_context
-@command
-def check(
-    context: click.Context, file: str | None, manifest: str | None, secrets: bool, as_json: bool
-) -> None:
-    """Everything wrong with a manifest, its plugins and its pipelines. No network.
-
-    One line per problem, FILE:LINE:COLUMN first. Exit code 2: the manifest is wrong; 1: only a plugin is.
-    """
-    path = file or chosen(context, manifest)
-    opening = None
-    broken: list[ConnectorError] = []
-    try:
-        opening = open_manifest(path)
-        problems = opening.everything_wrong(secrets=secrets)
-        # A file of a plugin tells its places itself.
-        for error in opening.registry.problems:
-            if isinstance(error, ManifestError):
-                problems += error.problems
-            else:
-                broken.append(error)
-    except ManifestError as error:
-        problems = list(error.problems)
-    problems = sorted(set(problems), key=lambda p: (p.file, p.line, p.column, p.message))
-    if as_json:
-        fields = ("file", "line", "column", "pointer", "message", "hint")
-        rows = [{field: getattr(problem, field) for field in fields} for problem in problems]
-        plugins = [str(problem) for problem in broken]
-        write_json({"ok": not rows and not plugins, "problems": rows, "plugins": plugins})
-    for problem in [*problems, *broken]:
-        complain(problem)
-    if count := len(problems) + len(broken):
-        say(f"{count} problem{'s' if count > 1 else ''} in {path}")
-        sys.exit(WRONG if problems else FAILED)
-    if opening is not None and not as_json:
-        parts = _number(opening.accounts, "account"), _number(opening.manifest.pipelines, "pipeline")
-        say(f"{path}: {', '.join(parts)}, no problems")
-
-
-def _number(things: Any, noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 @cli.command(short_help="Serve authorization servers and APIs to try accounts against.")
@@ -266,7 +227,20 @@ def schema(name: str) -> None:
     write_json(bundle(name))
 
 
-for each in (login, logout, status, test, introspect, accounts, token, adopt, refresh, key, import_group):
+for each in (
+    check,
+    login,
+    logout,
+    status,
+    test,
+    introspect,
+    accounts,
+    token,
+    adopt,
+    refresh,
+    key,
+    import_group,
+):
     cli.add_command(each)
 
 

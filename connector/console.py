@@ -19,7 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 from rich.console import Console
@@ -107,10 +107,10 @@ def command(function: F) -> F:
             say("stopped")
             sys.exit(TERMINATED if isinstance(stop, Terminated) else STOPPED)
         except BrokenPipeError:
-            _hush()  # whoever read our output has enough; say nothing about it
+            hush()  # whoever read our output has enough; say nothing about it
             sys.exit(FAILED)
         except OSError as error:
-            _hush()
+            hush()
             sys.exit(complain(f"{error.strerror or type(error).__name__}{_of_file(error)}"))
         except Exception as error:
             sys.exit(_unexpected(error))
@@ -132,12 +132,20 @@ def _unexpected(error: Exception) -> int:
     return complain(f"unexpected {type(error).__name__}; `connector -vv ...` shows where it happened")
 
 
-def _hush() -> None:
+def hush() -> None:
     """Make the flush at exit silent: the interpreter would complain once more about the same pipe."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def snaps_talk_to_stderr() -> Iterator[BinaryIO | None]:
+    """Let a `print` in a snap or a plugin be words; yields the standard output that is left for data."""
+    data: BinaryIO | None = getattr(sys.stdout, "buffer", None)
+    with contextlib.redirect_stdout(sys.stderr):
+        yield data
 
 
 def write_json(value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(slots=True)
@@ -28,6 +28,11 @@ class Counts:
     replays: int = 0
     failed_requests: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def now(self) -> Counts:
+        """The counts of this moment; they do not change afterwards."""
+        with self.lock:
+            return replace(self, lock=threading.Lock())
 
     def add(self, name: str, by: int = 1) -> None:
         """Count one more."""

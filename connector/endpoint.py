@@ -104,7 +104,8 @@ def endpoint_from_spec(spec: Mapping[str, Any], *, name: str = "", origin: str =
     """Build an Endpoint from a mapping that has passed the endpoint schema (``extends`` already merged)."""
     token = _request(spec.get("token", {}), RequestSpec())
     refresh = spec.get("refresh", {})
-    grants = spec.get("grants", ["authorization_code"])
+    person = spec.get("authorize", {}).get("url") or spec.get("discovery") or spec.get("issuer")
+    grants = spec.get("grants", ["authorization_code" if person else "client_credentials"])
     return Endpoint(
         name=name or spec.get("endpoint", ""),
         title=spec.get("title", name or spec.get("endpoint", "")),

@@ -139,6 +139,10 @@ def _api(api: Mapping[str, Any], report: Report) -> Iterator[Problem]:
             yield report(reason, ("api", "headers", name), "")
 
 
+def _fits(setting: Mapping[str, Any]) -> bool:
+    return re.fullmatch(setting.get("pattern", ".*"), str(setting["default"]), re.DOTALL) is not None
+
+
 def _settings(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
     settings = spec.get("settings", {})
     for name, setting in settings.items():
@@ -146,6 +150,9 @@ def _settings(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
             re.compile(setting.get("pattern", ""))
         except re.error:
             yield report("this is not a regular expression", ("settings", name, "pattern"), "")
+        else:
+            if "default" in setting and not _fits(setting):
+                yield report("the default does not fit the pattern", ("settings", name, "default"), "")
         if "default" in setting and "enum" in setting and setting["default"] not in setting["enum"]:
             yield report("the default is not among the choices", ("settings", name, "default"), "")
     for name in sorted({*settings} & {*spec.get("vars", {})}):

@@ -6,6 +6,9 @@ its text may repeat a secret that it was working with.
 
 from __future__ import annotations
 
+import functools
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +21,14 @@ from connector.grants import Grant, TokenRequest
 from connector.hookspecs import SecretSource, StoreOpener
 from connector.pluginfile import broken
 from connector.service import Service
+from connector.snap import Snap
 from connector.token import Token
 from connector.tokenstore import TokenStore
 
 T = TypeVar("T")
 _STORE = ("load", "save", "delete", "accounts", "acquire", "holder", "release", "close")
+# As the schema of the manifest has it.
+_SNAP_NAME = re.compile("[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 _SERVICE = ("authorize", "__enter__", "__exit__")
 
 
@@ -54,6 +60,25 @@ def secret_source(source: SecretSource, owner: str) -> SecretSource:
         return text
 
     return ask
+
+
+def snap_flaws(snap: Snap) -> list[str]:
+    """What is wrong with a snap that a plugin contributes; nobody could use it, or only to fail."""
+    found = []
+    if not isinstance(snap.name, str) or not _SNAP_NAME.fullmatch(snap.name):
+        found.append(f"{snap.name!r} is no name: letters, digits, '.', '_' and '-', a letter first")
+    bare = snap.run.func if isinstance(snap.run, functools.partial) else snap.run
+    if not callable(bare):
+        found.append(f"run is of type {type(bare).__name__}, no function or class")
+    elif inspect.isclass(bare) and not snap.factory and not callable(getattr(bare, "process", None)):
+        found.append(f"the class {bare.__name__} has no method process(self, document, context)")
+    if snap.account not in ("none", "optional", "required"):
+        found.append(f"account is {snap.account!r}, expected none, optional or required")
+    given = {name: getattr(snap, name) for name in ("check", "needs_base", "writes")}
+    return [
+        *found,
+        *(f"{n} is no function" for n, each in given.items() if each is not None and not callable(each)),
+    ]
 
 
 def store_opener(opener: StoreOpener, owner: str) -> StoreOpener:
@@ -127,6 +152,11 @@ class GuardedGrant:
         if request is not None and not isinstance(request, TokenRequest):
             raise promised(self.owner, "connector_grants", "a TokenRequest", request)
         return request
+
+
+def is_store(value: Any) -> bool:
+    """Whether a value has the methods of a `TokenStore`."""
+    return _has(value, _STORE)
 
 
 def is_grant(value: Any) -> bool:

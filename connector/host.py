@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -20,24 +19,24 @@ from connector import pipeline
 from connector.account import Account
 from connector.clients import TIMEOUT, PipelineClients, refuse_ours
 from connector.discovery import Discovery
-from connector.errors import ConnectorError, ManifestError
+from connector.errors import ConnectorError
 from connector.gate import AsyncGate, Gate, closed
 from connector.identity import Identity, identify
 from connector.inspection import Introspection
 from connector.login import Authorization, DeviceLogin, Login
-from connector.opening import Opening, open_manifest
+from connector.opening import Opening
 from connector.post import Poster
 from connector.recordkey import record_key
 from connector.result import Listener, RunResult
+from connector.secret import Hidden
 from connector.service import Service
 from connector.snap import PipelineSpec
 from connector.source import Counts
 from connector.status import Status
 from connector.template import TemplateError
 from connector.token import Token
-from connector.tokenstore import TokenStore
 from connector.transport import AsyncTransport, Transport
-from connector.vault import Vault, open_vault
+from connector.vault import Vault
 from connector.wire import AsyncWire, Wire
 
 log = logging.getLogger("connector")
@@ -95,6 +94,10 @@ class Host:
     def pipeline(self, name: str) -> PipelineSpec:
         """A pipeline that has passed its checks. Raises ManifestError with everything wrong in it."""
         return self._opening.pipeline(name)
+
+    def check(self, names: Iterable[str], parameters: Mapping[str, str], *, taken: Mapping[str, str]) -> None:
+        """Look whether pipelines may run together; `taken`: where none may write to. Raises ManifestError."""
+        self._opening.sound(names, parameters, taken)
 
     @property
     def problems(self) -> tuple[ConnectorError, ...]:
@@ -163,7 +166,10 @@ class Host:
 
         Raises ConnectorError ``bad_token_reply``; the login there was stays then.
         """
-        return self._login(account).adopt(reply)
+        # An error's frames may be shown to a crash reporter: none of them holds the reply.
+        hidden: Hidden[Mapping[str, Any]] = Hidden(reply)
+        del reply
+        return self._login(account).adopt(hidden)
 
     def authorization(
         self,
@@ -225,8 +231,8 @@ class Host:
         return self._login(account, start=False).status()
 
     def counts(self, account: str) -> Counts:
-        """What happened to an account in this process: token calls, renewals, 401s, requests."""
-        return self._login(account, start=False).source.counts
+        """What happened to an account in this process until now: token calls, renewals, 401s, requests."""
+        return self._login(account, start=False).source.counts.now()
 
     def used(self) -> Mapping[str, Counts]:
         """The counts of those accounts that were really used, in the order of the manifest."""
@@ -245,6 +251,7 @@ class Host:
         parameters: Mapping[str, str] = MappingProxyType({}),
         preview: bool | int = False,
         progress: Listener | None = None,
+        stdout: BinaryIO | None = None,
     ) -> RunResult:
         """Run a pipeline of the manifest to its end.
 
@@ -252,6 +259,7 @@ class Host:
             parameters: values for its parameters.
             preview: pull at most this many documents (True: 50) and write nothing.
             progress: called about five times a second while documents flow.
+            stdout: where ``path: "-"`` writes to, if not to `sys.stdout`.
 
         Raises ManifestError, SnapError (``on_error: stop``), or what an account raises.
         """
@@ -264,6 +272,7 @@ class Host:
             folder=self._opening.manifest.folder,
             preview=preview,
             progress=progress,
+            stdout=stdout,
         )
 
     def rotate_key(self) -> int:
@@ -357,37 +366,3 @@ class Host:
 
 def _tls(account: Account) -> dict[str, Any]:
     return {} if account.tls is None else {"tls": account.tls}
-
-
-def open(
-    path: str | Path = "manifest.yaml",
-    *,
-    store: str | TokenStore | None = None,
-    plugins: Iterable[object] = (),
-) -> Host:
-    """Open a manifest.
-
-    Args:
-        path: the manifest; relative paths in it start at its folder.
-        store: a store URL (``memory:``, ...) or a `TokenStore`, instead of the manifest's.
-        plugins: plugin objects or modules, or paths of plugin files and folders.
-
-    Raises:
-        ManifestError: with everything that is wrong in the file.
-        PluginError: two plugins claim one name (``duplicate``).
-        StoreError: the store URL names nothing.
-    """
-    opening = open_manifest(path, plugins)
-    problems = [*opening.problems, *(opening.store_problems() if store is None else ())]
-    if problems:
-        raise ManifestError(problems)
-    for problem in opening.registry.problems:
-        if problem.code == "duplicate":
-            raise problem
-        log.warning("plugin.broken %s", problem)
-    vault = open_vault(
-        opening.manifest.store if store is None else store,
-        opening.registry.stores,
-        opening.manifest.folder,
-    )
-    return Host(opening, vault)

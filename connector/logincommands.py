@@ -24,8 +24,8 @@ from connector.console import (
 )
 from connector.errors import ConnectorError
 from connector.host import Host
-from connector.host import open as open_host
 from connector.keys import encode, new_key
+from connector.openhost import open as open_host
 
 _LARGEST_REPLY = 1 << 20
 
@@ -110,7 +110,10 @@ def adopt(context: click.Context, account: str, manifest: str | None) -> None:
     """
     with open_host(chosen(context, manifest)) as host:
         host.status(account)  # before anybody pastes something for an account that is not there
+        before = host.status(account)
         found = host.adopt(account, _reply())
+        if before.refreshable and not found.refresh_token and before.state != "needs_authorization":
+            complain("the refresh token that was there is gone: this reply brings none", kind="warning")
         renews = "and a refresh token" if found.refresh_token else "without a refresh token"
         say(f"account {account} adopted token {found.fingerprint}, {renews}")
 

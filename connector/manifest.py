@@ -244,7 +244,7 @@ def _pipelines(
 
 def _store(document: Document, url: str) -> list[Problem]:
     scheme, colon, rest = url.partition(":")
-    hint = "write sqlite:///tokens.db (beside this file), sqlite:////absolute/path.db or memory:"
+    hint = "write sqlite:///tokens.db (beside this file), sqlite:////absolute/path.db or memory://"
     if not colon or not scheme.replace("+", "").isalnum() or len(scheme) == 1:
         return [document.problem("/store", "expected the URL of a token store", hint)]
     if scheme == "sqlite" and not rest.startswith("///"):

@@ -5,7 +5,7 @@ Rules of this room: no network and no environment until an account is really ask
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +17,16 @@ from connector.check import near_miss
 from connector.damage import further
 from connector.endpoint import Endpoint
 from connector.endpointfile import build
-from connector.errors import ConnectorError, ManifestError, PluginError, Problem
+from connector.endpointparts import NOTHING
+from connector.errors import ConnectorError, ManifestError, PluginError, Problem, StoreError
 from connector.manifest import Manifest, read
+from connector.pluginfile import files_of
 from connector.registry import Registry
 from connector.resolve import resolve_with
 from connector.secret import Secret, SecretRef
 from connector.snap import PipelineSpec
+from connector.stepcheck import Known, targets
+from connector.store import sqlite_path
 from connector.yamlfile import join
 
 
@@ -90,18 +94,68 @@ class Opening:
         """Everything wrong with the steps of a pipeline, found without running it."""
         return self._steps(self.manifest.pipelines[name])
 
-    def _steps(self, spec: PipelineSpec) -> list[Problem]:
-        name = spec.name
-        found = pipeline.check(spec, self.registry.snaps, self.manifest.accounts)
-        base = f"/pipelines/{name.replace('~', '~0').replace('/', '~1')}/snaps"
+    def _steps(self, spec: PipelineSpec, *, whole: bool = True) -> list[Problem]:
+        baseless = [name for name, account in self.accounts.items() if not account.endpoint.api.base_url]
+        known = Known(self.manifest.accounts, baseless, whole)
+        found = pipeline.check(spec, self.registry.snaps, known, folder=self.manifest.folder)
+        base = join("/pipelines", spec.name)
         return [
-            self.manifest.problem(f"{base}/{step}{pointer}", message, hint)
+            # What is wrong with the pipeline is told at a key, since it is no value that is wrong.
+            self.manifest.problem(
+                base + (pointer if step is None else f"/snaps/{step}{pointer}"),
+                message,
+                hint,
+                key=step is None,
+            )
             for step, pointer, message, hint in found
         ]
+
+    def sound(
+        self,
+        names: Iterable[str],
+        parameters: Mapping[str, str] = NOTHING,
+        taken: Mapping[str, str] = NOTHING,
+    ) -> None:
+        """Look whether pipelines may run together. Raises ManifestError (everything wrong), PluginError."""
+        problems: list[Problem] = []
+        for name in names:
+            try:
+                self.pipeline(name)
+            except ManifestError as error:
+                problems += error.problems
+        problems += self._shared(names, parameters, taken) if not problems else ()
+        if problems:
+            raise ManifestError(problems)
+
+    def targets(self, name: str, parameters: Mapping[str, str] = NOTHING) -> list[tuple[int, str]]:
+        """What the steps of a pipeline will write to, see `stepcheck.targets`."""
+        spec = self.manifest.pipelines[name]
+        given = {key: parameters.get(key, default) for key, default in spec.parameters.items()}
+        return targets(spec, self.registry.snaps, given, self.manifest.folder)
+
+    def _shared(
+        self, names: Iterable[str], parameters: Mapping[str, str], taken: Mapping[str, str]
+    ) -> Iterator[Problem]:
+        """Two pipelines of one run that write the same file: whoever comes last would win."""
+        first: dict[str, str] = {}
+        for name in names:
+            for step, path in self.targets(name, parameters):
+                at = join("/pipelines", name, "snaps", step, "with", "path")
+                if path in taken:
+                    message = f"{taken[path]} writes there already"
+                    yield self.manifest.problem(at, message, "leave one of them out, or name a file")
+                elif first.setdefault(path, name) != name:
+                    message = f"the pipeline {first[path]!r} of this run writes to the same place"
+                    yield self.manifest.problem(at, message, "run one of them, or name another file")
 
     def store_problems(self) -> list[Problem]:
         """What is wrong with ``store:``, as far as its URL tells; a store given in Python makes it moot."""
         scheme = self.manifest.store.partition(":")[0]
+        if scheme == "sqlite":
+            try:
+                sqlite_path(self.manifest.store, self.manifest.folder)
+            except StoreError as error:
+                return [self.manifest.problem("/store", error.message, error.resolution)]
         if scheme in self.registry.stores:
             return []
         near = near_miss(scheme, self.registry.stores)
@@ -118,6 +172,14 @@ class Opening:
             return list(error.problems)
         return []
 
+    def waiting(self) -> list[str]:
+        """The unbound accounts of which only a broken plugin's absence is wrong, as far as one can tell."""
+        return [
+            name
+            for name, error in self.unbound.items()
+            if not any(problem.hint.startswith("did you mean") for problem in error.problems)
+        ]
+
     def everything_wrong(self, *, secrets: bool = False) -> list[Problem]:
         """All that can be found without network, pipelines and accounts of broken plugins included.
 
@@ -125,14 +187,16 @@ class Opening:
             secrets: also follow every reference, once.
         """
         found = [*self.problems, *self.store_problems()]
-        for error in self.unbound.values():
-            found += error.problems
+        for name, error in self.unbound.items():
+            found += error.problems if name not in self.waiting() else ()
         for name in self.manifest.pipelines:
             found += self.pipeline_problems(name)
         rests = self.manifest.damaged
         for name, pipeline_spec in rests.pipelines.items():
             at = join("/pipelines", name)
-            found += further(at, self._steps(pipeline_spec), self.problems, self.manifest.document.marks)
+            found += further(
+                at, self._steps(pipeline_spec, whole=False), self.problems, self.manifest.document.marks
+            )
         for name, account_spec in rests.accounts.items():
             at = join("/accounts", name)
             found += further(at, self._account(account_spec), self.problems, self.manifest.document.marks)
@@ -178,6 +242,9 @@ def _plugin_paths(manifest: Manifest) -> tuple[list[Path], list[Problem]]:
         path = manifest.folder / Path(plugin.path).expanduser()
         if path.exists():
             paths.append(path)
+            if path.is_dir() and not files_of(path):
+                hint = "a plugin is a file that ends in .py or .yaml"
+                problems.append(manifest.problem(plugin.pointer, f"{plugin.path} holds no plugin", hint))
         else:
             hint = "paths are relative to the manifest"
             problems.append(manifest.problem(plugin.pointer, f"there is no plugin at {plugin.path}", hint))

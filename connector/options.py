@@ -269,6 +269,16 @@ def _filled(
         return UNSET
 
 
+def references(value: Any) -> set[str]:
+    """The names of all ``${param:name}`` in a value."""
+    if isinstance(value, Mapping):
+        return references(list(value.values()))
+    if isinstance(value, (list, tuple)):
+        return {name for each in value for name in references(each)}
+    found = parse_reference(value) if isinstance(value, str) else None
+    return {found[1]} if found is not None and found[0] == "param" else set()
+
+
 def parameter(
     value: str, parameters: Mapping[str, str | None], pointer: str, found: list[Flaw]
 ) -> str | UnsetParameter:

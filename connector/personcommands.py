@@ -27,7 +27,7 @@ from connector.console import (
 from connector.dialog.person import Manner, by_paste, in_browser, on_device
 from connector.errors import ConnectorError
 from connector.host import Host
-from connector.host import open as open_host
+from connector.openhost import open as open_host
 from connector.token import Token
 
 

@@ -1,4 +1,4 @@
-"""Pipelines: check one without running it, and run it, documents flowing through one at a time.
+"""Running a pipeline, documents flowing through one at a time.
 
 The last step pulls from the one before it, and so on up to the first: nothing is read before somebody
 wants it, and nothing is kept after it was handed on.
@@ -7,61 +7,25 @@ wants it, and nothing is kept after it was handed on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO
 
 from connector.bridge import Clients, Connections
 from connector.endpointparts import NOTHING
 from connector.errors import SnapError
 from connector.errorview import ErrorView
-from connector.options import UNSET, Flaw, UnsetParameter, escape, fill, flaws, near, parameter
+from connector.options import near
 from connector.result import Listener, Progress, RunResult, StepResult
 from connector.snap import PipelineSpec, Snap, StepSpec
 from connector.stage import Stage, StepContext, Watch, progress_of, teller
+from connector.stepcheck import Finding, check, defaulted, filled
 
 __all__ = ["Clients", "Finding", "Listener", "Progress", "RunResult", "StepResult", "check", "run"]
 
 PREVIEW = 50
-
-
-class Finding(NamedTuple):
-    """One thing wrong with a step of a pipeline.
-
-    Attributes:
-        step: index of the step, from 0.
-        pointer: JSON pointer below the step, e.g. ``/with/page_size``; empty: the step as a whole.
-        message: what is wrong.
-        hint: what to do; may be empty.
-    """
-
-    step: int
-    pointer: str
-    message: str
-    hint: str = ""
-
-
-def check(
-    spec: PipelineSpec, snaps: Mapping[str, Snap], accounts: Collection[str] | None = None
-) -> list[Finding]:
-    """Everything wrong with a pipeline's steps, found without running anything and without network.
-
-    Args:
-        snaps: the known snaps by name.
-        accounts: names of the declared accounts; None: don't look.
-    """
-    found: list[Finding] = []
-    ids: set[str] = set()
-    for index, step in enumerate(spec.steps):
-        if step.id in ids:
-            found.append(Finding(index, "/id", f"there are two steps with the id {step.id!r}"))
-        ids.add(step.id)
-        _, problems = _filled(_defaulted(step, spec, snaps), snaps, spec.parameters, accounts)
-        found += [Finding(index, *problem) for problem in problems]
-    return found
 
 
 def run(
@@ -73,6 +37,7 @@ def run(
     folder: Path,
     preview: bool | int = False,
     progress: Listener | None = None,
+    stdout: BinaryIO | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> RunResult:
     """Run a pipeline to its end in the calling thread.
@@ -84,6 +49,7 @@ def run(
         folder: where relative paths start.
         preview: pull at most this many documents (True: 50) from the first step, and write nothing.
         progress: called about every 0.2 s while documents flow, and once at the end.
+        stdout: where snaps write what is meant for standard output.
         clock: seconds, monotonic.
 
     Raises:
@@ -117,6 +83,7 @@ def run(
                     on_error=step.on_error or spec.on_error,
                     view=view,
                     connections=connections,
+                    output=stdout,
                 )
                 before = stages[-1] if stages else None
                 source = limit if limit and before is None else None
@@ -184,8 +151,8 @@ def _ready(spec: PipelineSpec, snaps: Mapping[str, Snap], given: Mapping[str, st
     steps: list[StepSpec] = []
     problems: list[str] = []
     for step in spec.steps:
-        filled, found = _filled(_defaulted(step, spec, snaps), snaps, given, None)
-        steps.append(filled)
+        made, found = filled(defaulted(step, spec, snaps), snaps, given)
+        steps.append(made)
         problems += [
             f"{step.id}{flaw.pointer}: {flaw.message}" + (f" ({flaw.hint})" if flaw.hint else "")
             for flaw in found
@@ -196,68 +163,3 @@ def _ready(spec: PipelineSpec, snaps: Mapping[str, Snap], given: Mapping[str, st
             code="pipeline_invalid",
         )
     return steps
-
-
-def _defaulted(step: StepSpec, spec: PipelineSpec, snaps: Mapping[str, Snap]) -> StepSpec:
-    """The step with the pipeline's account, where it names none and can use one."""
-    uses = step.snap in snaps and snaps[step.snap].account != "none"
-    return replace(step, account=spec.account) if spec.account and uses and not step.account else step
-
-
-def _filled(
-    step: StepSpec,
-    snaps: Mapping[str, Snap],
-    parameters: Mapping[str, str | None],
-    accounts: Collection[str] | None,
-) -> tuple[StepSpec, list[Flaw]]:
-    """A step with its parameters filled in, and everything wrong with it."""
-    snap = snaps.get(step.snap)
-    if snap is None:
-        hint = near(step.snap, snaps) or "the snaps are: " + ", ".join(sorted(snaps))
-        return step, [Flaw("/snap", f"there is no snap {step.snap!r}", hint)]
-    found: list[Flaw] = []
-    account = parameter(step.account, parameters, "/account", found) if step.account else ""
-    found += _account_flaws(step, snap, account, accounts)
-    options, wrong = fill(step.with_, snap.run, parameters)
-    found += [*wrong, *flaws(snap.run, options)]
-    found += _own_check(snap, options, {flaw.pointer for flaw in found})
-    if not isinstance(account, str):
-        account = ""
-    return replace(step, account=account, with_=options), found
-
-
-def _account_flaws(
-    step: StepSpec, snap: Snap, account: str | UnsetParameter, accounts: Collection[str] | None
-) -> Iterator[Flaw]:
-    if snap.account == "required" and not account:
-        yield Flaw("", f"{snap.name} needs an account", "add `account:` with the name of one")
-    if snap.account == "none" and step.account:
-        yield Flaw("/account", f"{snap.name} uses no account", "leave `account:` out")
-    elif account and isinstance(account, str) and accounts is not None and account not in accounts:
-        hint = near(account, accounts) or "the accounts are: " + (", ".join(sorted(accounts)) or "none")
-        yield Flaw("/account", f"there is no account {account!r}", hint)
-
-
-def _own_check(snap: Snap, options: Mapping[str, Any], wrong: Collection[str]) -> Iterator[Flaw]:
-    if snap.check is None:
-        return
-    sound = {
-        name: value
-        for name, value in options.items()
-        if not _unset(value) and not any(_is_in(each, f"/with/{escape(name)}") for each in wrong)
-    }
-    for name, message in snap.check(sound):
-        yield Flaw(f"/with/{escape(name)}" if name else "/with", message)
-
-
-def _is_in(pointer: str, option: str) -> bool:
-    return pointer == option or pointer.startswith(option + "/")
-
-
-def _unset(value: Any) -> bool:
-    """Whether a value is, or holds, a parameter that has no value yet."""
-    if isinstance(value, Mapping):
-        return any(_unset(each) for each in value.values())
-    if isinstance(value, list):
-        return any(_unset(each) for each in value)
-    return value is UNSET

@@ -79,13 +79,13 @@ class Poster:
         except httpx.LocalProtocolError as error:
             return _impossible(error)
         except _NOT_SENT as error:
-            words = _words("the server could not be reached", error, request.secrets)
+            words = _words(f"{wire.url.host} could not be reached", error, request.secrets)
             return NoReply(sent=False, words=words)
         except _TooLate:
             return NoReply(sent=False, words=patience.words())
         except httpx.HTTPError as error:
             # What is no HTTP is quoted, and may be an echo of what was sent.
-            words = _words("the server gave no whole answer", error, request.secrets)
+            words = _words(f"{wire.url.host} gave no whole answer", error, request.secrets)
             return NoReply(sent=True, words=patience.words() if patience.over else words)
         except _Unreadable as error:
             return NoReply(sent=True, words=str(error))

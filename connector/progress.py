@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.console import show, table
-from connector.errors import ConnectorError
-from connector.result import Progress, RunResult
+from connector.outcome import Outcomes, rate
+from connector.result import Progress
 from connector.source import Counts
 
 EVERY_S = 2.0
@@ -69,17 +69,17 @@ class Display:
 
 def _words(progress: Progress) -> str:
     out = progress.steps[-1].documents_out if progress.steps else 0
-    rate = out / progress.elapsed_s if progress.elapsed_s > 0.2 else 0.0
     failed = sum(step.errors for step in progress.steps)
-    ends = f", {failed:,} failed" if failed else ""
-    return f"{out:,} documents, {rate:,.0f}/s{ends}"
+    # Of the first moments a rate says nothing; at the end it is what the summary says.
+    fast = rate(out, progress.elapsed_s) if progress.done or progress.elapsed_s > 0.2 else ""
+    parts = [f"{out:,} documents", f"{fast}/s" if fast else "", f"{failed:,} failed" if failed else ""]
+    return ", ".join(part for part in parts if part)
 
 
-def summary(
-    console: Console,
-    outcomes: Mapping[str, RunResult | ConnectorError],
-    counts: Mapping[str, Counts],
-) -> None:
+_STYLES = {"failed": "red", "stopped": "red", "not run": "yellow"}
+
+
+def summary(console: Console, outcomes: Outcomes, counts: Mapping[str, Counts]) -> None:
     """The closing tables: what each pipeline did, and what its accounts needed for it."""
     rows = table("pipelines")
     for name in ("pipeline", "result"):
@@ -87,18 +87,10 @@ def summary(
     for name in ("documents", "failed", "seconds", "docs/s"):
         rows.add_column(name, justify="right")
     for name, outcome in outcomes.items():
-        if isinstance(outcome, ConnectorError):
-            rows.add_row(Text(name), Text("failed", style="red"), "", "", "", "")
-            continue
-        rate = outcome.documents / outcome.elapsed_s if outcome.elapsed_s else 0.0
-        rows.add_row(
-            Text(name),
-            Text("done", style="green" if outcome.ok else "yellow"),
-            f"{outcome.documents:,}",
-            f"{outcome.error_count:,}",
-            f"{outcome.elapsed_s:.1f}",
-            f"{rate:,.0f}",
-        )
+        style = _STYLES.get(outcome.word, "green" if outcome.ok else "yellow")
+        cells = (f"{outcome.documents:,}", f"{outcome.failed:,}", f"{outcome.seconds:.1f}")
+        fast = rate(outcome.documents, outcome.seconds)
+        rows.add_row(Text(name), Text(outcome.word, style=style), *cells, fast)
     show(rows, console)
     if counts:
         show(accounts_table(counts), console)
@@ -116,12 +108,10 @@ def accounts_table(counts: Mapping[str, Counts]) -> Table:
     return rows
 
 
-def as_json(
-    outcomes: Mapping[str, RunResult | ConnectorError], counts: Mapping[str, Counts]
-) -> dict[str, Any]:
+def as_json(outcomes: Outcomes, counts: Mapping[str, Counts]) -> dict[str, Any]:
     """The same as plain values."""
     return {
-        "pipelines": {name: _outcome(outcome) for name, outcome in outcomes.items()},
+        "pipelines": {name: outcome.to_dict() for name, outcome in outcomes.items()},
         "accounts": {
             name: {
                 "requests": count.requests,
@@ -134,36 +124,4 @@ def as_json(
             }
             for name, count in counts.items()
         },
-    }
-
-
-def _outcome(outcome: RunResult | ConnectorError) -> dict[str, Any]:
-    if isinstance(outcome, ConnectorError):
-        return {"ok": False, "error": str(outcome), "code": outcome.code}
-    return {
-        "ok": outcome.ok,
-        "documents": outcome.documents,
-        "failed": outcome.error_count,
-        "seconds": round(outcome.elapsed_s, 3),
-        "steps": [
-            {
-                "id": step.id,
-                "snap": step.snap,
-                "account": step.account,
-                "documents_in": step.documents_in,
-                "documents_out": step.documents_out,
-                "errors": step.errors,
-                "seconds": round(step.seconds, 3),
-            }
-            for step in outcome.steps
-        ],
-        "errors": [
-            {
-                "step": record.step,
-                "message": record.message,
-                "reason": record.reason,
-                "resolution": record.resolution,
-            }
-            for record in outcome.errors
-        ],
     }

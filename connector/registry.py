@@ -7,6 +7,7 @@ and every complaint names the plugin's owner (distribution, file or object) and 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pluggy
 
 from connector import guarded, hookspecs
+from connector.check import near_miss
 from connector.endpoint import Endpoint
 from connector.endpointfile import RawEndpoint, build, from_mapping, load
 from connector.errors import ConnectorError, ManifestError, PluginError
@@ -146,6 +148,8 @@ class _Collector:
         try:
             if unmarked := _unmarked(found.plugin):
                 raise TypeError(f"{', '.join(unmarked)} lacks the mark @hookimpl")
+            if unknown := _unknown(found.plugin):
+                raise TypeError(unknown)
             self.manager.register(found.plugin, name=found.owner)
             self.manager.check_pending()
             if found.named and not self.manager.get_hookcallers(found.plugin):
@@ -171,6 +175,9 @@ class _Collector:
             for snap in items:
                 if not isinstance(snap, Snap):
                     self.wrong(owner, "connector_snaps", "a Snap", snap)
+                elif said := guarded.snap_flaws(snap):
+                    why = ValueError(f"the snap {snap.name!r}: " + "; ".join(said))
+                    self.registry.problems.append(broken(owner, "connector_snaps", why))
                 elif self.registry.claim("snap", snap.name, owner):
                     self.registry.snaps[snap.name] = snap
         found = self.registry
@@ -246,6 +253,16 @@ def _unmarked(plugin: object) -> list[str]:
     """Functions that are named like a hook without being marked as one: they would never be called."""
     names = [name for name in HOOKS if callable(getattr(plugin, name, None))]
     return [name for name in names if not hasattr(getattr(plugin, name), "connector_impl")]
+
+
+def _unknown(plugin: object) -> str:
+    """What is wrong with the names of marked functions; pluggy's own words would show a module's repr."""
+    for name in dir(plugin):
+        # Statically: a property of a stranger's may do anything when it is looked at.
+        if hasattr(inspect.getattr_static(plugin, name, None), "connector_impl") and name not in HOOKS:
+            near = near_miss(name, HOOKS)
+            return f"there is no hook {name}" + (f"; did you mean {near}?" if near else "")
+    return ""
 
 
 def _unfit(owner: str, error: Exception) -> PluginError:

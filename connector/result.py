@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from connector.errors import SnapError
+from connector.wirewords import advice, place, why
 
 _LONGEST = 500
 
@@ -62,7 +63,7 @@ class ErrorRecord:
         if isinstance(error, SnapError):
             message, reason, resolution = error.message, error.reason, error.resolution
         elif isinstance(error, httpx.HTTPError):
-            message, reason, resolution = _of_httpx(error), _why(error), ""
+            message, reason, resolution = _of_httpx(error), why(error), _advice(error)
         else:
             message, reason, resolution = str(error) or type(error).__name__, type(error).__name__, ""
         # An empty document is the one the first step gets: nothing was lost with it.
@@ -75,21 +76,19 @@ class ErrorRecord:
         )
 
 
-def _why(error: httpx.HTTPError) -> str:
-    """The kind of error; with the system's own words only where they cannot quote a header or a URL."""
-    said = str(error) if isinstance(error, (httpx.NetworkError, httpx.TimeoutException)) else ""
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
 def _of_httpx(error: httpx.HTTPError) -> str:
     try:
         request = error.request
     except RuntimeError:
         return "The request failed"
-    where = f"{request.method} {request.url.copy_with(query=None, fragment=None, userinfo=b'')}"
+    where = f"{request.method} {place(request.url)}"
     if isinstance(error, httpx.HTTPStatusError):
         return f"{where} was answered with {error.response.status_code}"
     return f"{where} failed"
+
+
+def _advice(error: httpx.HTTPError) -> str:
+    return advice(error) if isinstance(error, httpx.TransportError) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

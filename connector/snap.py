@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import httpx
 
@@ -52,6 +52,10 @@ class Context(Protocol):
         """Whether this run only shows a few documents: then write nothing, and pass documents on."""
 
     @property
+    def stdout(self) -> BinaryIO:
+        """Standard output, for a snap whose data goes there; a `print` may go elsewhere."""
+
+    @property
     def client(self) -> httpx.Client:
         """The account's client: authenticated, base URL set, shared by all documents of this step.
 
@@ -66,6 +70,18 @@ class Context(Protocol):
         """Send one document to the error view. With ``on_error: stop`` this raises, and the run ends."""
 
 
+class SoundOptions(dict[str, Any]):
+    """The options of a step that have a value of the right kind, as `Snap.check` sees them.
+
+    Attributes:
+        unknown: names of the others: they are wrong in themselves, or a parameter that has no value yet.
+    """
+
+    def __init__(self, options: Mapping[str, Any], unknown: Iterable[str] = ()) -> None:
+        super().__init__(options)
+        self.unknown = frozenset(unknown)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snap:
     """A kind of pipeline step, as a plugin contributes it.
@@ -76,9 +92,15 @@ class Snap:
         account: whether the step needs an account: ``none``, ``optional`` or ``required``.
         summary: one line for people.
         check: what the annotations of the options cannot say: ``check(options)`` yields the name of an
-            option and what is wrong with it. Called before a run, without network; parameters that
-            have no value yet are left out of `options`.
+            option and what is wrong with it. Called before a run, without network; `options` are those
+            with a sound value, a `SoundOptions` which knows the names of the others.
+        needs_base: ``needs_base(options)`` names the option that holds an address relative to the account's
+            base URL; an empty text: all addresses are whole.
+        writes: ``writes(options)`` tells the file that it writes, relative to the manifest's folder; ``-`` is
+            standard output, an empty text nothing.
         factory: `run` is called as ``run(folder, **options)`` and returns the function or class to run.
+        reads_parameters: whether it may look at ``context.parameters``. Where no step of a pipeline does, a
+            declared parameter that no ``${param:name}`` uses is a mistake that a check can find.
     """
 
     name: str
@@ -86,7 +108,10 @@ class Snap:
     account: Literal["none", "optional", "required"] = "none"
     summary: str = ""
     check: Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]] | None = None
+    needs_base: Callable[[Mapping[str, Any]], str] | None = None
+    writes: Callable[[Mapping[str, Any]], str] | None = None
     factory: bool = False
+    reads_parameters: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

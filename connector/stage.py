@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -65,6 +66,15 @@ class StepContext:
     on_error: str
     view: ErrorView
     connections: Connections
+    output: BinaryIO | None = None
+
+    @property
+    def stdout(self) -> BinaryIO:
+        """Where the run was told to put data, else what Python calls standard output."""
+        found = self.output or getattr(sys.stdout, "buffer", None)
+        if found is None:
+            raise SnapError("There is no standard output to write to")
+        return found
 
     @property
     def client(self) -> httpx.Client:
@@ -125,8 +135,8 @@ class Stage:
             if view.failure is not None:
                 raise view.failure from None
             raise
-        except Exception as error:
-            failure = error
+        except (Exception, SystemExit) as error:
+            failure = _told(error)
         else:
             self.documents_out += 1
             return document
@@ -143,9 +153,9 @@ class Stage:
         before = self._watch.switch(self._context.index)
         try:
             self._documents.close()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if view.failure is None:
-                view.end(self._context.index, self.step.id, error)
+                view.end(self._context.index, self.step.id, _told(error))
         finally:
             self._watch.switch(before)
 
@@ -193,6 +203,11 @@ def _documents(
         run, options = (made.func, settled(made.func, made.keywords)) if partial else (made, {})
     bare = run.func if isinstance(run, functools.partial) else run
     if inspect.isclass(bare):
+        if not callable(getattr(bare, "process", None)):
+            raise SnapError(
+                f"The class {bare.__name__} has no method `process`",
+                resolution="A snap class has `process(self, document, context)`; see docs/snaps.md.",
+            )
         return _each(run, options, documents, context)
     if inspect.isasyncgenfunction(bare) or inspect.isasyncgenfunction(getattr(bare, "__call__", None)):  # noqa: B004
 
@@ -231,11 +246,25 @@ def _each(
                     yield made  # type: ignore[misc]  # a Mapping that is no dict is refused by the Stage
                 elif made is not None:
                     yield from made
-            except Exception as error:
-                failure = error
+            except (Exception, SystemExit) as error:
+                failure = _told(error)
             else:
                 continue
             context.fail(document, failure)
+
+
+def _told(error: Exception | SystemExit) -> Exception:
+    """The error as it is; a snap that asks Python to exit speaks for its step, not for all pipelines."""
+    if not isinstance(error, SystemExit):
+        return error
+    shown = "" if error.code is None else repr(error.code)
+    told = SnapError(
+        f"It called sys.exit({shown})",
+        reason="SystemExit",
+        resolution="Raise an error, or return: a snap ends its own step, never the program.",
+    )
+    told.__cause__ = error
+    return told
 
 
 @contextmanager
@@ -250,7 +279,7 @@ def _cleaned(snap: Any, context: StepContext) -> Iterator[None]:
         raise
     except BaseException:
         if cleanup is not None:
-            with suppress(Exception):
+            with suppress(Exception, SystemExit):
                 cleanup(context)
         raise
     if cleanup is not None:

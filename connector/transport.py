@@ -61,7 +61,11 @@ class _Rules:
     def begin(self, request: httpx.Request) -> _Attempt | None:
         """None: not ours, send it as it is."""
         if not request.url.host:
-            return None  # a path without a base URL: httpx says so better than a fence could
+            raise httpx.UnsupportedProtocol(
+                f"{request.url.path!r} is a path, and account {self.account.name!r} has no base URL:"
+                " say `api: {base_url: ...}`, or use a whole URL",
+                request=request,
+            )
         # The hosts of most accounts are known without a token; of some, only the token reply says.
         if not self.account.endpoint.response.capture and not self.fence.admits(request.url, None):
             self.fence.stop(request.url)

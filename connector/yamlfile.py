@@ -130,8 +130,7 @@ def _document(root: Node | None, problems: list[Problem], file: str) -> Document
     )
 
 
-_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null", "map", "seq")}
-_TEXT_TAGS = {"!", "tag:yaml.org,2002:str"}
+_TAGGED, _UNTAG = "tags (!...) are not read here", "remove the tag, or put the value in quotes"
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {w: w[0] in "tT" for w in ("true", "True", "TRUE", "false", "False", "FALSE")}
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
@@ -155,10 +154,8 @@ class _Reading:
 
     def value(self, node: Node, pointer: str) -> Any:
         self.marks[pointer] = (node.line, node.column)
-        if node.tag is not None and node.tag not in _TAGS | _TEXT_TAGS:
-            self.report(
-                node, pointer, "tags (!...) are not read here", "remove the tag, or put the value in quotes"
-            )
+        if node.tag is not None:
+            self.report(node, pointer, _TAGGED, _UNTAG)
         if node.children is None:
             return self.scalar(node, pointer)
         if node.text == "list":
@@ -192,6 +189,9 @@ class _Reading:
             self.report(key, pointer, f"a {'mapping' if key.text == 'map' else 'list'} cannot be a key", hint)
             return None
         text = key.text or ""
+        if key.tag is not None:
+            self.report(key, pointer, _TAGGED, _UNTAG)
+            return None
         if key.plain and text == "<<":
             hint = "write the keys out; endpoints can build on each other with extends"
             self.report(key, pointer, "merge keys (<<) are not read here", hint)
@@ -201,7 +201,7 @@ class _Reading:
             message = f"a key holds the character U+{ord(odd):04X}, which does not print"
             self.report(key, pointer, message, "type the key anew")
             return None
-        kind = _kind(text) if key.plain and key.tag not in _TEXT_TAGS else ""
+        kind = _kind(text) if key.plain and key.tag is None else ""
         if kind == "nothing":
             self.report(key, pointer, "a key is missing before this colon", "write `key: value`")
             return None
@@ -221,7 +221,7 @@ class _Reading:
                 node, pointer, "half of a surrogate pair is not a character", "write the character itself"
             )
             return ""
-        if node.tag in _TEXT_TAGS or not (node.plain or node.tag in _TAGS):
+        if node.tag is not None or not node.plain:
             return text
         if _LEADING_ZERO.fullmatch(text):
             # Without its digits: they may be a secret's.

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from connector.errors import ConnectorError, SnapError
+from connector.reading import retry_after
 from connector.snap import Document
+from connector.wirewords import advice, place, why
 
 WAITS_S = (0.5, 1.0, 2.0)
+# As those of the clients: of connecting one knows sooner that nothing will come of it.
+TIMEOUT_S, CONNECT_S = 30.0, 10.0
+# How long a pause a server may ask for where no account waits as its `retry_budget` says.
+PATIENCE_S = 60.0
 
 
 class Pace:
@@ -56,6 +65,11 @@ def fill_path(template: str, document: Document) -> str:
     return _FIELD.sub(piece, template)
 
 
+def is_relative(template: str) -> bool:
+    """Whether a path, once filled, can only be understood with a base URL."""
+    return not template.lower().startswith(("http://", "https://")) and not _FIELD.fullmatch(template)
+
+
 def fill_value(value: Any, document: Document) -> Any:
     """Fill ``{field}`` in the texts of a value; a text of one field only becomes the field as it is."""
     if isinstance(value, Mapping):
@@ -95,31 +109,40 @@ def send(
     *,
     headers: Mapping[str, str] | None = None,
     body: Any = None,
+    timeout_s: float = TIMEOUT_S,
     sleep: Callable[[float], None] | None = None,
+    patience_s: float = 0.0,
 ) -> httpx.Response:
     """Send a request; return a reply of success.
 
     A GET that failed on the way, or met a 5xx, is sent again up to three times, with `sleep` in between;
-    another method only where the request provably never left (RFC 9110 section 9.2.2).
+    another method only where the request provably never left (RFC 9110 section 9.2.2). A pause that the
+    server asks for is kept up to `patience_s`; with an account that is 0, since it has waited before. A
+    longer one is an error at once: asking again before it is over is what the server asked not to do.
     Raises SnapError; errors of the account (ConnectorError) pass as they are.
     """
     waits = list(WAITS_S) if sleep is not None else []
+    timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S))
     while True:
+        pause_s = 0.0
         try:
-            response = client.request(method, url, headers=headers, json=body)
+            response = client.request(method, url, headers=headers, json=body, timeout=timeout)
         except ConnectorError:
             raise
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure, transient = _broken(method, url, error), _is_transient(method, error)
+            failure, transient = _broken(client, method, url, error), _is_transient(method, error)
         except (TypeError, ValueError) as error:
             failure, transient = _unsendable(method, url, error), False
         else:
             if response.is_success:
                 return response
-            failure, transient = _refused(response), method == "GET" and response.status_code >= 500
+            pause_s = _asked_pause(response)
+            failure, transient = _refused(response, pause_s), method == "GET" and response.status_code >= 500
+            if pause_s:
+                transient = method == "GET" and pause_s <= patience_s
         if not transient or not waits or sleep is None:
             raise failure
-        sleep(waits.pop(0))
+        sleep(max(waits.pop(0), pause_s))
 
 
 def reply_of(response: httpx.Response, *, strict: bool = True) -> Any:
@@ -153,17 +176,18 @@ def _is_transient(method: str, error: Exception) -> bool:
     return isinstance(error, passing) and not isinstance(error, permanent)
 
 
-def _broken(method: str, url: httpx.URL, error: Exception) -> SnapError:
-    resolution = "Try again later."
-    if isinstance(error, httpx.UnsupportedProtocol):
-        resolution = "Name an account that has a base URL, or write the whole URL in `path`."
-    elif method != "GET" and not isinstance(error, _NEVER_SENT):
-        resolution = "Look whether the server acted on it before sending it again."
-    reason = type(error).__name__
-    if isinstance(error, (httpx.NetworkError, httpx.TimeoutException)) and str(error):
-        # The system's own words. Those of a protocol error may quote a header, so they are left out.
-        reason += f": {excerpt(str(error))}"
-    return SnapError(f"{method} {url.path} failed", code="http", reason=reason, resolution=resolution)
+def _broken(client: httpx.Client, method: str, url: httpx.URL, error: Exception) -> SnapError:
+    resolution = advice(error)
+    if _may_have_arrived(method, error):
+        resolution = f"Look whether the server acted on it before sending it again. {resolution}"
+    # The host too: it is what is wrong when there is none of its name.
+    whole = url if url.host else client.base_url.copy_with(path=client.base_url.path.rstrip("/") + url.path)
+    return SnapError(f"{method} {place(whole)} failed", code="http", reason=why(error), resolution=resolution)
+
+
+def _may_have_arrived(method: str, error: Exception) -> bool:
+    never = (*_NEVER_SENT, httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)
+    return method != "GET" and not isinstance(error, never)
 
 
 def _unsendable(method: str, url: httpx.URL, error: Exception) -> SnapError:
@@ -172,7 +196,8 @@ def _unsendable(method: str, url: httpx.URL, error: Exception) -> SnapError:
 
 _RESOLUTIONS = {
     400: "Compare the request with the API's documentation; the server's own words are the reason.",
-    401: "Look at the account with `connector accounts`; it may need a login, or another one.",
+    401: "The API takes no token of this account, or was sent none: check that the step names the right"
+    " `account`, that `path` is on its API, and what its scopes and its user may do.",
     403: "Ask for the scope or role that this request needs.",
     404: "Check `path`, and the account's base URL.",
     409: "The record has changed or exists already: read it again first.",
@@ -181,12 +206,30 @@ _RESOLUTIONS = {
 }
 
 
-def _refused(response: httpx.Response) -> SnapError:
+def _asked_pause(response: httpx.Response) -> float:
+    if response.status_code not in (429, 503):
+        return 0.0
+    return retry_after(response.headers.get("retry-after"), time.time()) or 0.0
+
+
+def _come_back(pause_s: float) -> str:
+    minutes = math.ceil(pause_s / 60)
+    span = f"{math.ceil(pause_s)} seconds" if minutes < 2 else f"{minutes} minutes"
+    when = datetime.fromtimestamp(time.time() + pause_s, UTC)
+    return (
+        f"The server asks to wait {span}: run it again after {when:%H:%M:%S} UTC, or let the account wait"
+        " longer with `retry_budget`."
+    )
+
+
+def _refused(response: httpx.Response, pause_s: float) -> SnapError:
     status = response.status_code
     reason = excerpt(response.text)
     resolution = _RESOLUTIONS.get(
         status, "The server is in trouble: try again later." if status >= 500 else ""
     )
+    if pause_s:
+        resolution = _come_back(pause_s)
     if response.has_redirect_location:
         reason = f"it points to {_bare(response)}"
         resolution = "Write the address it points to in `path`."

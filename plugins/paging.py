@@ -7,7 +7,7 @@ when that was the last page. Whoever drives it hands on the records of every pag
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,6 +174,30 @@ WAYS: Mapping[str, Callable[[Paging], Pages]] = {
     "link": by_link,
     "total": by_total,
 }
+
+
+# Which ways look at an option of the paging; `max_pages` and `max_documents` bound them all.
+_PAGED = ("offset", "page", "cursor", "link", "total")
+_COUNTED = ("offset", "page", "total")
+USED_BY: Mapping[str, tuple[str, ...]] = {
+    "page_size": _PAGED,
+    "offset_param": ("offset", "total"),
+    "limit_param": ("offset", "cursor", "link", "total"),
+    "page_param": ("page",),
+    "size_param": ("page",),
+    "start_page": ("page",),
+    "cursor": ("cursor",),
+    "cursor_param": ("cursor",),
+    "total": _COUNTED,
+    "total_header": _COUNTED,
+}
+
+
+def unused(options: Iterable[str], way: str) -> Iterator[tuple[str, str]]:
+    """Yield each of these options that a way of paging does not look at, and what to know about it."""
+    for name in options:
+        if name in USED_BY and way not in USED_BY[name]:
+            yield name, f"is for `paginate: {' or '.join(USED_BY[name])}`, this is {way}"
 
 
 def _is_last(count: int, first: int) -> bool:

@@ -15,8 +15,18 @@ from jmespath.exceptions import JMESPathError
 
 from connector.errors import SnapError
 from connector.hookspecs import hookimpl
-from connector.plugins.exchange import Pace, fill_path, fill_value, reply_of, send, where
-from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link
+from connector.plugins.exchange import (
+    PATIENCE_S,
+    TIMEOUT_S,
+    Pace,
+    fill_path,
+    fill_value,
+    is_relative,
+    reply_of,
+    send,
+    where,
+)
+from connector.plugins.paging import WAYS, Ask, Page, Paging, next_link, unused
 from connector.plugins.query import compiled, faults, pick_faults, picker
 from connector.snap import Context, Document, Snap
 
@@ -50,6 +60,7 @@ def read(
     max_documents: int | None = None,
     max_pages: int | None = None,
     requests_per_second: float | None = None,
+    timeout: float = TIMEOUT_S,
     _sleep: Callable[[float], None] = time.sleep,
     _clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Document]:
@@ -67,6 +78,8 @@ def read(
         cursor_param=cursor_param,
         cursor=picker(cursor),
     )
+    patience_s = 0.0 if context.account else PATIENCE_S
+    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep, "patience_s": patience_s}
     find_records = picker(records) if records else None
     find_total = picker(total) if total else None
     pace = Pace(requests_per_second, _sleep, _clock)
@@ -92,7 +105,7 @@ def read(
         while ask is not None:
             url = here.join(ask.url) if ask.url else own.copy_merge_params(ask.params)
             pace.wait()
-            page = page_of(send(context.client, method, url, headers=headers, body=content, sleep=_sleep))
+            page = page_of(send(context.client, method, url, body=content, **how))
             # Asked before the records go on: a page that came twice is refused, not handed on twice.
             ask, here = _next(way, page), httpx.URL(page.url)
             _note_host(ask, here)
@@ -198,6 +211,7 @@ def write(
     body: str = "",
     concurrency: int = 4,
     requests_per_second: float | None = None,
+    timeout: float = TIMEOUT_S,
     output: Literal["result", "response", "document"] = "result",
     _sleep: Callable[[float], None] = time.sleep,
     _clock: Callable[[], float] = time.monotonic,
@@ -205,12 +219,17 @@ def write(
     """``http.write``: one request per document, `concurrency` at a time, results in the documents' order.
 
     The body is the document as JSON, or what the JMESPath expression `body` makes of it; DELETE has none
-    unless `body` is given. A request that may have reached the server is never sent twice.
+    unless `body` is given. A request that may have reached the server is never sent twice. A preview sends
+    nothing and passes on what an empty answer without status would give.
     """
     if context.preview:
-        yield from documents
+        for document in documents:
+            unsent = {"document": document, "status": None, "response": None}
+            yield unsent if output == "result" else document if output == "document" else {}
         return
     client = context.client
+    patience_s = 0.0 if context.account else PATIENCE_S
+    how = {"headers": headers, "timeout_s": timeout, "sleep": _sleep, "patience_s": patience_s}
     shape = compiled(body) if body else None
     pace = Pace(requests_per_second, _sleep, _clock)
 
@@ -222,7 +241,7 @@ def write(
             raise SnapError("The expression `body` failed", reason=str(error)) from None
         if shape and content is None:
             raise SnapError("The expression `body` gave nothing", resolution="Send documents that have it.")
-        response = send(client, method, url, headers=headers, body=content, sleep=_sleep)
+        response = send(client, method, url, body=content, **how)
         if output == "document":
             return document
         reply = reply_of(response, strict=False)
@@ -255,17 +274,21 @@ def _settled(document: Document, future: Future[Document], context: Context) -> 
     context.fail(document, failure)
 
 
+def _relative(options: Mapping[str, Any]) -> str:
+    path = options.get("path")
+    return "path" if isinstance(path, str) and is_relative(path) else ""
+
+
 def _check_read(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("records", "cursor", "total"):
         for message in pick_faults(options[name]) if options.get(name) else ():
             yield name, message
-    way = options.get("paginate", "none")
-    if "cursor" in options and way != "cursor":
-        yield "cursor", f"is for `paginate: cursor`, this is {way}"
+    if "paginate" not in getattr(options, "unknown", ()):
+        yield from unused(options, options.get("paginate", "none"))
     for name in ("page_size", "max_pages", "max_documents"):
         if options.get(name) is not None and options[name] < 1:
             yield name, "expected 1 or more"
-    yield from _check_pace(options)
+    yield from _check_above_zero(options)
     if options.get("body") is not None and options.get("method", "GET") == "GET":
         yield "body", "a GET has no body: add `method: POST`"
     yield from _check_json(options)
@@ -276,14 +299,14 @@ def _check_write(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "body", message
     if not 1 <= options.get("concurrency", 4) <= 64:
         yield "concurrency", "expected a number from 1 to 64"
-    yield from _check_pace(options)
+    yield from _check_above_zero(options)
 
 
-def _check_pace(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    pace = options.get("requests_per_second")
-    # Not `pace <= 0`: YAML's .nan is neither.
-    if pace is not None and not pace > 0:
-        yield "requests_per_second", "expected more than 0"
+def _check_above_zero(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name in ("requests_per_second", "timeout"):
+        # Not `<= 0`: YAML's .nan is neither.
+        if options.get(name) is not None and not options[name] > 0:
+            yield name, "expected more than 0"
 
 
 def _check_json(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -303,6 +326,8 @@ def connector_snaps() -> Iterable[Snap]:
             account="optional",
             summary="Read the records of an API's listing, page by page.",
             check=_check_read,
+            needs_base=_relative,
+            reads_parameters=False,
         ),
         Snap(
             name="http.write",
@@ -310,5 +335,7 @@ def connector_snaps() -> Iterable[Snap]:
             account="optional",
             summary="Send one request per document.",
             check=_check_write,
+            needs_base=_relative,
+            reads_parameters=False,
         ),
     )

@@ -142,12 +142,19 @@ def _kind(value: object) -> str:
 def connector_snaps() -> Iterable[Snap]:
     """The snaps of this file."""
     return (
-        Snap(name="map", run=Map, summary="Reshape each document with JMESPath.", check=_check_map),
+        Snap(
+            name="map",
+            run=Map,
+            summary="Reshape each document with JMESPath.",
+            check=_check_map,
+            reads_parameters=False,
+        ),
         Snap(
             name="filter",
             run=Filter,
             summary="Keep documents for which JMESPath says so.",
             check=_check_filter,
+            reads_parameters=False,
         ),
         Snap(
             name="python",

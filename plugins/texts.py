@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from typing import Any, Protocol
 
 from connector.errors import SnapError
@@ -131,6 +132,9 @@ class _Table:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        # As in JSON: no two programs read "inf" and "nan" alike.
+        raise ValueError(f"{value} is no number that a file can hold")
     if isinstance(value, bool):
         return "true" if value else "false"
     return _json(value) if isinstance(value, (dict, list)) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,6 @@ from connector.yamlnode import MAX_DEPTH
         ("1.", 1.0),
         (".nan", ".nan"),
         ('"0123"', "0123"),
-        ("!!str 0123", "0123"),
         ("0", 0),
         ("= x", "= x"),
     ],
@@ -85,6 +85,7 @@ def test_values_survive_and_places_hold_them(data: object, flow: bool) -> None:
         .replace('!!bool "true"', "true")
         .replace('!!bool "false"', "false")
     )
+    text = re.sub(r'!!int "(-?[0-9]+)"', r"\1", text)
     document = yamlfile.read_text(text)
     assert document.data == data
     lines = text.split("\n")

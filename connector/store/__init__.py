@@ -23,6 +23,12 @@ def sqlite_path(url: str, folder: Path) -> Path:
             code="bad_store_url",
             resolution="write sqlite:///relative.db, sqlite:////absolute.db or sqlite:///~/in-my-home.db",
         )
+    if "?" in rest or "#" in rest:
+        raise StoreError(
+            "the store URL has parameters, and sqlite: takes none",
+            code="bad_store_url",
+            resolution="end it with the name of the file",
+        )
     return folder / Path(rest).expanduser()
 
 

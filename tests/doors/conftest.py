@@ -45,7 +45,7 @@ pipelines:
     account: buy
     parameters: {page: "50"}
     snaps:
-      - {snap: http.read, with: {path: /api/invoices, paginate: offset, page_size: 50}}
+      - {snap: http.read, with: {path: /api/invoices, params: {page: "${param:page}"}, paginate: offset}}
       - {snap: file.write, with: {path: out/invoices.jsonl}}
   needs:
     snaps:

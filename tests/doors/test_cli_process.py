@@ -59,7 +59,7 @@ def started(*args: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopping_a_run(folder: Path, jobs: str, number: int, code: int) -> None:
-    """Ctrl-C and SIGTERM end a run at once, in one line, and nothing half-written is left."""
+    """Ctrl-C and SIGTERM end a run at once; its numbers so far are told, and nothing half-written is left."""
     (folder / "manifest.yaml").write_text(SLOW)
     with started("run", "--jobs", jobs) as running:
         assert running.stderr is not None
@@ -67,8 +67,26 @@ def test_stopping_a_run(folder: Path, jobs: str, number: int, code: int) -> None
         running.send_signal(number)
         out, err = running.communicate(timeout=20)
     assert (running.returncode, out) == (code, "")
-    assert [line for line in err.splitlines() if not line.startswith(("one: ", "two: "))] == ["stopped"]
+    words = [line for line in err.splitlines() if not line.startswith(("one: ", "two: "))]
+    assert words[-1] == "stopped"
+    assert any(re.match(r"one +stopped +\d+ +0 +\d", line) for line in words)
+    assert any(re.match(r"two +stopped +\d" if jobs == "2" else "two +not run +0", line) for line in words)
     assert not (folder / "out").exists() or os.listdir(folder / "out") == []
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_json_of_a_stopped_run(folder: Path, jobs: str) -> None:
+    """What reads the outcome gets one, also of a run that was stopped."""
+    (folder / "manifest.yaml").write_text(SLOW)
+    with started("run", "--json", "--jobs", jobs) as running:
+        assert running.stderr is not None
+        running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=20)
+    one = json.loads(out)["pipelines"]["one"]
+    assert (running.returncode, one["ok"], one["result"]) == (130, False, "stopped")
+    assert one["seconds"] > 0
+    assert one["steps"][0]["documents_out"] >= one["documents"]
 
 
 def test_sandbox_serves_until_it_is_ended(folder: Path) -> None:
@@ -88,9 +106,17 @@ def test_sandbox_serves_until_it_is_ended(folder: Path) -> None:
         assert running.returncode == 0
 
 
-@pytest.mark.parametrize("args", [("schema",), ("run", "--preview", "invoices", "--quiet")], ids=" ".join)
+@pytest.mark.parametrize(
+    "args",
+    [("schema",), ("run", "--preview", "invoices", "--quiet"), ("run", "invoices", "--quiet", "-p", "to=-")],
+    ids=" ".join,
+)
 def test_a_reader_that_has_enough(folder: Path, args: tuple[str, ...]) -> None:
     """A closed pipe (`connector ... | head -1`) is no reason to say anything."""
+    text = (folder / "manifest.yaml").read_text("utf-8")
+    text = text.replace('{page: "50"}', '{page: "50", to: out/invoices.jsonl}')
+    text = text.replace("{path: out/invoices.jsonl}", '{path: "${param:to}", format: jsonl}')
+    (folder / "manifest.yaml").write_text(text, "utf-8")
     with started(*args) as running:
         assert running.stdout is not None
         running.stdout.close()

@@ -11,6 +11,7 @@ import click
 import pytest
 import yaml
 
+import connector
 from connector.cli import cli
 from connector.endpointfile import build, load
 from connector.opening import open_manifest
@@ -69,6 +70,25 @@ def test_yaml_blocks_are_right(page: Path, folder: Path) -> None:
             assert not wrong, f"{page.name}, block {number}"
         else:
             yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("README.md", "large_invoices"), ("docs/snaps.md", "large-invoices")]
+)
+def test_pipelines_give_documents(page: str, name: str, folder: Path) -> None:
+    """The pipeline that a page shows first does what it says with the records of the sandbox."""
+    shipped = yaml.safe_load((ROOT / "manifest.yaml").read_text("utf-8"))
+    text = next(text for text in blocks(ROOT / page, "yaml") if f"  {name}:" in text)
+    manifest = {**yaml.safe_load(text), "accounts": {"purchasing": shipped["accounts"]["purchasing"]}}
+    (folder / "shown.yaml").write_text(yaml.safe_dump(manifest))
+    with connector.open("shown.yaml", store="memory:") as host:
+        approved = host.run(name)
+        disputed = host.run(name, parameters={"status": "disputed"})
+    assert approved.ok
+    assert approved.documents > disputed.documents > 0
+    rows = (folder / "out/large.csv").read_text("utf-8").splitlines()[1:]
+    assert len(rows) == disputed.documents
+    assert all(float(row.rpartition(",")[2]) > 1000 for row in rows)
 
 
 @pytest.mark.parametrize("page", with_blocks("sh", "console"), ids=lambda page: page.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -10,6 +11,7 @@ from pipeline_room import BUILT_IN
 from connector import pipeline
 from connector.options import coerce, fits, words
 from connector.snap import PipelineSpec, Snap, StepSpec
+from connector.stepcheck import Known
 
 
 def step(snap: str, account: str = "", **options: Any) -> StepSpec:
@@ -19,7 +21,8 @@ def step(snap: str, account: str = "", **options: Any) -> StepSpec:
 
 def check(*steps: StepSpec, **more: Any) -> list[pipeline.Finding]:
     """Check these steps against the built-in snaps and two accounts."""
-    return pipeline.check(PipelineSpec(name="p", steps=steps, **more), BUILT_IN, ["purchasing", "tickets"])
+    spec = PipelineSpec(name="p", steps=steps, **{"account": "purchasing", **more})
+    return pipeline.check(spec, BUILT_IN, Known(["purchasing", "tickets", "bare"], ["bare"]))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,7 @@ def check(*steps: StepSpec, **more: Any) -> list[pipeline.Finding]:
         (step("http.read", path="/x", paginate="ofset"), "/with/paginate", "did you mean offset?"),
         (step("http.read", path="/x", page_size="50"), "/with/page_size", "expected a whole number"),
         (step("http.read", path="/x", page_size=True), "/with/page_size", "expected a whole number"),
-        (step("http.read", path="/x", page_size=0), "/with/page_size", "1 or more"),
+        (step("http.read", path="/x", paginate="link", page_size=0), "/with/page_size", "1 or more"),
         (step("http.read", path=7), "/with/path", "expected a text"),
         (step("http.read", path="/x", records="a["), "/with/records", "not a JMESPath expression"),
         (step("http.read", path="/x", cursor="next"), "/with/cursor", "paginate: cursor"),
@@ -63,11 +66,62 @@ def test_findings(bad: StepSpec, pointer: str, said: str) -> None:
 def test_sound_pipelines_have_none() -> None:
     """What is right passes, parameters without a value included."""
     steps = [
-        step("http.read", account="${param:who}", path="/x", page_size="${param:size}"),
+        step("http.read", account="${param:who}", path="/x", paginate="link", page_size="${param:size}"),
         step("map", expression={"a": "b.c"}),
         step("file.write", path="out.csv.gz", columns=["a"]),
     ]
     assert check(*steps, parameters={"who": "tickets", "size": None}) == []
+
+
+@pytest.mark.parametrize("snap", ["http.read", "http.write"])
+def test_relative_paths_need_a_base_url(snap: str) -> None:
+    """Without an account, or with one that has no base URL, only a whole URL leads anywhere."""
+    [none] = check(step(snap, path="/x"), account="")
+    [bare] = check(step(snap, account="bare", path="x/{id}"))
+    assert (none.pointer, bare.pointer) == ("/with/path", "/with/path")
+    assert "the step has no account" in none.message
+    assert "'bare' has no base URL" in bare.message
+    for path in ("https://a.test/x", "HTTP://a.test/{id}", "{url}"):
+        assert check(step(snap, path=path), account="") == []
+        assert check(step(snap, account="bare", path=path)) == []
+    assert check(step(snap, account="${param:who}", path="/x"), parameters={"who": None}) == []
+
+
+def test_two_steps_that_write_one_file() -> None:
+    """The second would replace what the first has written; a path is compared by where it leads."""
+    steps = [step("file.write", path="out/x.csv"), step("file.write", path="${param:to}")]
+    steps[1] = replace(steps[1], id="second")
+    [finding] = check(*steps, parameters={"to": "./out/../out/x.csv"})
+    assert (finding.step, finding.pointer) == (1, "/with/path")
+    assert "'file.write' writes to the same place" in finding.message
+    assert check(*steps, parameters={"to": "out/y.csv"}) == check(*steps, parameters={"to": None}) == []
+
+
+def test_paging_options_of_another_way() -> None:
+    """Each that the chosen way does not look at is told; none while the way is not known."""
+    odd = {"page_size": 10, "cursor": "a", "total": "b", "offset_param": "q"}
+    found = check(step("http.read", path="/x", paginate="none", **odd))
+    assert [finding.pointer.rpartition("/")[2] for finding in found] == list(odd)
+    assert "offset or page or total" in found[2].message
+    [finding] = check(step("http.read", path="/x", paginate="cursor", page_size=10, cursor="a", total="b"))
+    assert finding.pointer == "/with/total"
+    assert check(step("http.read", path="/x", paginate="${param:way}", **odd), parameters={"way": None}) == []
+    [finding] = check(step("http.read", path="/x", paginate="ofset", **odd))
+    assert finding.pointer == "/with/paginate"
+
+
+def test_parameters_that_nothing_uses() -> None:
+    """They are told at their place in the pipeline, unless a snap may read them by itself."""
+    steps = [step("http.read", account="${param:who}", path="/x", params={"a": ["${param:deep}"]})]
+    declared = {"who": "tickets", "deep": None, "le/ast": "1"}
+    [finding] = check(*steps, parameters=declared)
+    assert (finding.step, finding.pointer) == (None, "/parameters/le~1ast")
+    assert "le/ast" in finding.message
+    assert check(*steps, step("python", call="m:f"), parameters=declared) == []
+    whose = PipelineSpec(
+        name="p", account="${param:who}", steps=(step("http.read", path="/x"),), parameters={"who": "a"}
+    )
+    assert pipeline.check(whose, BUILT_IN) == []
 
 
 def test_defaults_of_parameters_are_checked() -> None:

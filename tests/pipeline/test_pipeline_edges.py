@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ import httpx
 import pytest
 from pipeline_room import BUILT_IN, Room, lines, source_of
 
-from connector import pipeline
+from connector import pipeline, registry
 from connector.errors import SnapError
+from connector.hookspecs import hookimpl
 from connector.result import StepError
-from connector.snap import PipelineSpec, StepSpec
+from connector.snap import PipelineSpec, Snap, StepSpec
 
 
 class Refuses:
@@ -68,8 +71,7 @@ def test_a_preview_of_fewer_than_none(room: Room) -> None:
         room.run(source_of([{}]), run={"preview": -1})
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
-def test_cleanup_never_hides_an_interrupt(room: Room, end: type[BaseException]) -> None:
+def test_cleanup_never_hides_an_interrupt(room: Room) -> None:
     """A class snap is cleaned up on Ctrl-C, and an error of its cleanup does not swallow the Ctrl-C."""
 
     class Snap:
@@ -77,15 +79,101 @@ def test_cleanup_never_hides_an_interrupt(room: Room, end: type[BaseException]) 
             room.events.append("configure")
 
         def process(self, document: Any, context: Any) -> None:
-            raise end
+            raise KeyboardInterrupt
 
         def cleanup(self, context: Any) -> None:
             room.events.append("cleanup")
             raise OSError("cleanup")
 
-    with pytest.raises(end):
+    with pytest.raises(KeyboardInterrupt):
         room.run(source_of([{}]), Snap)
     assert room.events == ["configure", "cleanup"]
+
+
+class Exits:
+    """A snap that takes itself for the program."""
+
+    def process(self, document: Any, context: Any) -> Any:
+        if document["n"] == 2:
+            sys.exit(7)
+        return document
+
+
+def test_exiting_is_an_error_of_the_document(room: Room) -> None:
+    """`sys.exit` in a class fails the document it was asked about, as any exception would."""
+    result = room.run(source_of([{"n": n} for n in range(4)]), Exits, on_error="collect")
+    assert (result.documents, result.errors[0].message) == (3, "It called sys.exit(7)")
+    with pytest.raises(StepError, match=r"Step 'Exits' .* It called sys[.]exit\(7\)"):
+        room.run(source_of([{"n": 2}]), Exits)
+
+
+@pytest.mark.parametrize("where", ["function", "task", "async", "cleanup"])
+def test_exiting_ends_the_step_alone(room: Room, where: str) -> None:
+    """Wherever a snap calls `sys.exit`, its step fails, and the process lives."""
+
+    def function(documents: Any, context: Any) -> Any:
+        yield {"n": 1}
+        sys.exit("enough")
+
+    async def leaves(documents: Any, context: Any) -> Any:
+        yield {"n": 1}
+        sys.exit("enough")
+
+    async def task(documents: Any, context: Any) -> Any:
+        async def leave() -> None:
+            sys.exit("enough")
+
+        yield {"n": 1}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leave())
+
+    class Cleanup:
+        def process(self, document: Any, context: Any) -> Any:
+            return document
+
+        def cleanup(self, context: Any) -> None:
+            sys.exit("enough")
+
+    snap = {"function": function, "async": leaves, "task": task, "cleanup": Cleanup}[where]
+    with pytest.raises(StepError, match="enough"):
+        room.run(source_of([{"n": 0}]), snap, on_error="collect")
+
+
+def test_a_class_without_process(room: Room) -> None:
+    """It is one error of its step before the first document, not one of every document."""
+
+    class Half:
+        def __init__(self) -> None:
+            room.events.append("made")
+
+    with pytest.raises(StepError, match="class Half has no method `process`"):
+        room.run(source_of([{}, {}]), Half, on_error="collect")
+    assert room.events == []
+
+
+@pytest.mark.parametrize(
+    ("snap", "said"),
+    [
+        (Snap(name="Bad Name", run=3), "'Bad Name' is no name.*run is of type int, no function or class"),
+        (Snap(name="x", run=object), "class object has no method process"),
+        (Snap(name="x", run=source_of([]), account="maybe"), "expected none, optional or required"),
+        (Snap(name="x", run=source_of([]), check="yes"), "check is no function"),
+    ],
+)
+def test_snaps_that_nobody_could_use(snap: Snap, said: str) -> None:
+    """They are refused when their plugin is loaded, by its name; what else it brings is there."""
+
+    class Plugin:
+        @hookimpl
+        def connector_snaps(self) -> list[Snap]:
+            return [snap, Snap(name="own.fine", run=source_of([]))]
+
+    found = registry.collect([], [Plugin()])
+    [problem] = found.problems
+    assert "Plugin" in str(problem)
+    assert re.search(said, str(problem))
+    assert snap.name not in found.snaps
+    assert "own.fine" in found.snaps
 
 
 def test_cleanup_after_a_configure_that_failed(room: Room) -> None:
@@ -201,6 +289,7 @@ def found(snap: str, **options: Any) -> list[tuple[str, str]]:
         ({"headers": [1]}, "/with/headers", "headers is a list, expected a mapping"),
         ({"requests_per_second": math.nan}, "/with/requests_per_second", "more than 0"),
         ({"requests_per_second": -1}, "/with/requests_per_second", "more than 0"),
+        ({"timeout": 0}, "/with/timeout", "more than 0"),
         ({"max_pages": 0}, "/with/max_pages", "1 or more"),
         ({"params": {"a": {"b": 1}}}, "/with/params/a", "a is a mapping"),
     ],
@@ -220,6 +309,8 @@ def test_findings_inside_options(options: Any, pointer: str, said: str) -> None:
         ("file.write", {"path": "x.csv", "columns": ["a", "b", "a"]}, "/with/columns"),
         ("file.write", {"path": "x.csv", "columns": ["a", 1]}, "/with/columns/1"),
         ("file.write", {"path": "x.csv", "delimiter": "ab"}, "/with/delimiter"),
+        ("file.write", {"path": "-", "append": True}, "/with/append"),
+        ("file.write", {"path": "-", "columns": ["a"]}, "/with/columns"),
         ("http.write", {"path": "/x", "requests_per_second": 0}, "/with/requests_per_second"),
         ("python", {"call": "a:b:c"}, "/with/call"),
     ],
@@ -232,8 +323,6 @@ def test_findings_of_own_checks(snap: str, options: Any, pointer: str) -> None:
 @pytest.fixture
 def module(room: Room) -> Iterator[Path]:
     """A module beside the manifest."""
-    import sys
-
     file = room.folder / "edge_snaps.py"
     file.write_text(
         "def tag(documents, context, *, word: str = 'x', times: int = 1):\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
+import os
 from typing import Any
 
 import pytest
@@ -92,7 +94,15 @@ def test_bad_bytes_inside_a_field_of_several_lines(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"n": NaN}', '{"n": -Infinity}', "[" * 100_000, '{"n": ' + "9" * 5_000 + "}"]
+    "text",
+    [
+        '{"n": NaN}',
+        '{"n": -Infinity}',
+        "[" * 100_000,
+        '{"n": ' + "9" * 5_000 + "}",
+        '{"n": 1e400}',
+        '{"n": [-1e999]}',
+    ],
 )
 def test_what_is_no_json(room: Room, text: str) -> None:
     """NaN, depth and numbers without end are bad lines, and a bad file."""
@@ -100,7 +110,7 @@ def test_what_is_no_json(room: Room, text: str) -> None:
     result = room.run(load("x.jsonl"), on_error="collect")
     assert (result.documents, result.error_count) == (1, 1)
     (room.folder / "x.json").write_text(text)
-    with pytest.raises(StepError, match="is not JSON"):
+    with pytest.raises(StepError, match=r"x\.json (is not JSON|cannot be read)"):
         room.run(load("x.json"))
 
 
@@ -122,6 +132,38 @@ def test_an_interrupt_leaves_the_old_file(room: Room) -> None:
         room.run(interrupted, save("x.jsonl.gz"))
     assert list(room.folder.iterdir()) == [file]
     assert room.documents(load("x.jsonl.gz")) == [{"n": 0}]
+
+
+def test_parts_of_killed_writers_are_removed(room: Room) -> None:
+    """When the same file is written again; never one that is being written, is young, or is another file's."""
+    names = {".x.jsonl.00000000.part", ".x.jsonl.11111111.part", ".x.jsonl.22222222.part"}
+    others = {".y.jsonl.00000000.part", ".x.jsonl.notes.part"}
+    for name in names | others:
+        os.utime(room.path(name, "half"), (1_000_000_000, 1_000_000_000))
+    room.path(".x.jsonl.22222222.part", "of a process that began after this one")
+    with (room.folder / ".x.jsonl.11111111.part").open("ab") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        room.run(source_of([{"n": 1}]), save("x.jsonl"))
+    left = {path.name for path in room.folder.iterdir()}
+    assert left == {"x.jsonl", ".x.jsonl.11111111.part", ".x.jsonl.22222222.part", *others}
+
+
+def test_a_part_is_locked_while_it_is_written(room: Room) -> None:
+    """Another process sees by that lock that somebody is at work; a killed writer holds none."""
+    locked: list[bool] = []
+
+    def looks(documents: Any, context: Any) -> Any:
+        for document in documents:
+            [part] = room.folder.glob(".x.jsonl.*.part")
+            with part.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    locked.append(True)
+            yield document
+
+    room.run(source_of([{"n": 1}]), save("x.jsonl"), looks)
+    assert locked == [True]
 
 
 def test_a_link_is_followed(room: Room) -> None:

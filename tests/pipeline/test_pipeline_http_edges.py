@@ -53,6 +53,102 @@ def test_a_write_that_may_have_arrived_is_sent_once(room: Room, method: str, tro
     assert (result.error_count, len(room.requests), room.waits) == (1, 1, [])
 
 
+@pytest.mark.parametrize(
+    ("timeout", "connect_s"), [({}, 10.0), ({"timeout": 90}, 10.0), ({"timeout": 2.5}, 2.5)]
+)
+def test_timeouts(room: Room, timeout: Any, connect_s: float) -> None:
+    """`timeout` reaches the request, 30 seconds unless given; an error says how long it was, and the option."""
+
+    def late(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("The read operation timed out")
+
+    room.answer = late
+    seconds = timeout.get("timeout", 30)
+    for step in (
+        {"snap": "http.read", "account": "a", "with": {"path": "/x?key=canary", **timeout}},
+        put(**timeout),
+    ):
+        with pytest.raises(StepError) as caught:
+            room.run(source_of([{"id": 1}]), step)
+        asked = room.requests[-1].extensions["timeout"]
+        assert (asked["read"], asked["connect"]) == (seconds, connect_s)
+        assert f"ReadTimeout: no answer came within {seconds:g} seconds" in caught.value.reason
+        assert "Raise `timeout`" in caught.value.resolution
+        assert "canary" not in str(caught.value)
+    assert "acted on it" in caught.value.resolution
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason", "resolution"),
+    [
+        (
+            httpx.ConnectError("[Errno -2] Name or service not known"),
+            "not known",
+            "Check the name of the host",
+        ),
+        (httpx.ConnectError("[Errno 111] Connection refused"), "refused", "Try again later"),
+        (
+            httpx.RemoteProtocolError("Server disconnected without canary"),
+            "closed the connection",
+            "Try again",
+        ),
+        (httpx.RemoteProtocolError("illegal status line: b'canary'"), "is no HTTP", "Try again"),
+        (httpx.ConnectTimeout("t"), "no connection was made within", "Try again"),
+        (httpx.UnsupportedProtocol("canary"), "no absolute http or https URL", "base URL"),
+    ],
+)
+def test_broken_requests_in_words(room: Room, trouble: Exception, reason: str, resolution: str) -> None:
+    """The host, what happened and what to do, of the snaps here and of one's own alike; no word of a peer."""
+
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise trouble
+
+    def own(documents: Any, context: Any) -> Any:
+        context.client.get("/rows/1?key=canary")
+        yield {}
+
+    room.answer = broken
+    for step in (
+        own,
+        put(path="/rows/{id}?key=canary"),
+        {"snap": "http.read", "with": {"path": "/rows/{id}"}},
+    ):
+        with pytest.raises(StepError, match=r"https://api\.example\.com/rows/1 failed") as caught:
+            room.run(source_of([{"id": 1}]), step)
+        assert reason in caught.value.reason
+        assert resolution in caught.value.resolution
+        assert "canary" not in str(caught.value)
+
+
+def test_a_refused_token_asks_for_no_login(room: Room) -> None:
+    """The account has renewed it before this 401 was handed out: what it may do is what is wrong."""
+    room.answer = lambda request: httpx.Response(401)
+    with pytest.raises(StepError, match="answered with 401") as caught:
+        room.run({"snap": "http.read", "account": "a", "with": {"path": "/x"}})
+    assert "login" not in caught.value.resolution
+    assert "scopes" in caught.value.resolution
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_pause_that_is_too_long(room: Room, status: int) -> None:
+    """The account has waited as long as it may: nothing is sent before the server's time, and it is told."""
+    room.answer = lambda request: httpx.Response(status, headers={"Retry-After": "5400"})
+    with pytest.raises(StepError, match=rf"answered with {status}") as caught:
+        room.run({"snap": "http.read", "account": "a", "with": {"path": "/x"}})
+    assert (len(room.requests), room.waits) == (1, [])
+    assert "wait 90 minutes: run it again after" in caught.value.resolution
+    assert "retry_budget" in caught.value.resolution
+
+
+def test_a_pause_without_an_account(room: Room) -> None:
+    """Nobody else waits then: a short one is kept, a long one is an error at once."""
+    pauses = ["7", "61"]
+    room.answer = lambda request: httpx.Response(429, headers={"Retry-After": pauses.pop(0)})
+    with pytest.raises(StepError, match="answered with 429"):
+        room.run({"snap": "http.read", "with": {"path": "https://a.test/x"}})
+    assert (pauses, room.waits) == ([], [7.0])
+
+
 def test_a_body_cut_short_is_asked_for_again(room: Room) -> None:
     """httpx tells a cut body when it reads it; a GET survives that."""
     cut = [True]

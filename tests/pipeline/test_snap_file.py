@@ -105,6 +105,29 @@ def test_bad_lines(room: Room) -> None:
         room.run(load("x.jsonl"))
 
 
+def test_bad_items(room: Room) -> None:
+    """An item of a JSON array that would be a bad line is told with its number; the items around it are read."""
+    items = b'[{"n": 1}, 7, {"n": 1e400}, {"n": "\xff"}, {"n": "\\ud800"}, {"n": 2}]'
+    (room.folder / "x.json").write_bytes(items)
+    result = room.run(load("x.json"), on_error="collect")
+    assert result.documents == 3
+    assert [record.message for record in result.errors] == [
+        f"Item {n} of x.json cannot be read" for n in (2, 3, 4)
+    ]
+    assert [record.document["item"] for record in result.errors if record.document] == [2, 3, 4]
+    with pytest.raises(StepError, match=r"Item 2 of x[.]json"):
+        room.run(load("x.json"))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json"])
+def test_numbers_that_no_file_can_hold(room: Room, name: str, value: float) -> None:
+    """They are errors of their documents in every format alike."""
+    result = room.run(source_of([{"n": value}, {"n": 1}]), save(name), on_error="collect")
+    assert (result.documents, result.error_count) == (1, 1)
+    assert "inf" not in (room.folder / name).read_text()
+
+
 def test_byte_order_mark(room: Room) -> None:
     """A mark that Excel leaves is no part of the first column's name."""
     (room.folder / "x.csv").write_bytes(b"\xef\xbb\xbfa\r\n1\r\n")
@@ -119,7 +142,7 @@ def test_broken_gzip(room: Room, content: bytes) -> None:
         room.run(load("x.jsonl.gz"))
 
 
-@pytest.mark.parametrize(("name", "content"), [("x.json", "{"), ("x.json", "[1]"), ("x.csv", "a,a\n1,2\n")])
+@pytest.mark.parametrize(("name", "content"), [("x.json", "{"), ("x.json", "1"), ("x.csv", "a,a\n1,2\n")])
 def test_bad_files(room: Room, name: str, content: str) -> None:
     """What is wrong with a file as a whole ends the run."""
     (room.folder / name).write_text(content)

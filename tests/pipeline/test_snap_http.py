@@ -58,6 +58,7 @@ class Direct:
         transport = httpx.MockTransport(answer)
         self.client = httpx.Client(base_url="https://api.example.com", transport=transport)
         self.preview = False
+        self.account = "a"
 
     def read(self, **options: Any) -> list[dict[str, Any]]:
         with self.client:
@@ -371,6 +372,20 @@ def test_output(room: Room, output: str, body: bytes, made: dict[str, Any]) -> N
     """What goes on: the document, or the answer, which need not be JSON."""
     room.answer = lambda request: httpx.Response(200, content=body)
     assert room.documents(source_of(ROWS[:1]), put(output=output)) == [made]
+
+
+@pytest.mark.parametrize(
+    ("output", "made"),
+    [
+        ("result", {"document": {"id": 0}, "status": None, "response": None}),
+        ("document", {"id": 0}),
+        ("response", {}),
+    ],
+)
+def test_a_preview_has_the_shape_of_a_run(room: Room, output: str, made: dict[str, Any]) -> None:
+    """Nothing is sent, and the steps behind see documents like those of a run."""
+    assert room.run(source_of(ROWS[:1]), put(output=output), run={"preview": 1}).preview == (made,)
+    assert room.requests == []
 
 
 def test_bodies(room: Room) -> None:
