@@ -9,7 +9,7 @@ from typing import Any
 
 from connector.account import Account
 from connector.effects import NoReply
-from connector.errors import RenewalError
+from connector.errors import NotAuthorizedError, RenewalError
 from connector.metadata import Place, completed, place_of
 from connector.post import Poster
 from connector.reading import parse
@@ -35,7 +35,14 @@ class Discovery:
         it does not fit.
         """
         place = place_of(account)
-        return account if place is None else completed(account, self._metadata(account, place), place)
+        if place is None:
+            return account
+        try:
+            return completed(account, self._metadata(account, place), place)
+        except NotAuthorizedError:
+            with self._lock:
+                self._known.pop(place, None)  # once it is mended, it counts at once
+            raise
 
     def _metadata(self, account: Account, place: Place) -> Mapping[str, Any]:
         with self._lock:

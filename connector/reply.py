@@ -125,6 +125,8 @@ def read_answer(
 
 def read_refusal(account: Account, reply: Reply, secrets: Iterable[Secret]) -> Refusal:
     """Read an answer that is known to be a no."""
+    if 300 <= reply.status < 400:
+        return _redirected(reply)
     data = parse(reply.body, reply.headers.get("content-type", ""))
     return _refusal(account, reply, data, tuple(secrets), status=max(reply.status, 400))
 
@@ -237,7 +239,8 @@ def _unusable_type(kind: Any) -> bool:
 
 
 def _type(kind: Any) -> str:
-    return kind if isinstance(kind, str) and _TYPE_TEXT.fullmatch(kind) else "Bearer"
+    text = kind.strip() if isinstance(kind, str) else ""
+    return text if _TYPE_TEXT.fullmatch(text) else "Bearer"
 
 
 def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:

@@ -91,6 +91,7 @@ class _Rules:
             attempt.token = None  # the snap places it itself
         elif api.token_in == "query":
             query[api.token_name] = text
+            headers.setdefault("Cache-Control", "no-store")  # RFC 6750 section 2.3: the URL is a secret
         elif token.dpop_key and token.token_type.lower() == "dpop":
             headers["Authorization"] = f"DPoP {text}"
             headers["DPoP"] = self._proof(request, token)
