@@ -18,7 +18,7 @@ from connector.token import Token
 WHOAMI = "/api/whoami"
 WAYS = ("sync", "asyncio", "trio")
 # Between two requests of one client: often enough that each token is used many times.
-_PAUSE_S = 0.25
+_PAUSE_S = 0.4
 _LONGEST_S = 60.0
 
 

@@ -74,11 +74,9 @@ def test_a_login(tmp_path: Path, request: pytest.FixtureRequest, server: str) ->
         assert http.get("/api/whoami").status_code == 200
 
 
-@pytest.mark.parametrize("server", ["oidc", "toolkit"])
-def test_a_no(tmp_path: Path, request: pytest.FixtureRequest, server: str) -> None:
+def test_a_no(tmp_path: Path, oidc: OidcServer) -> None:
     """Whoever presses the other button reads so in the browser, and the command ends with one sentence."""
-    rig = request.getfixturevalue(server)
-    home = Home(tmp_path, {"main": at_oidc(rig) if server == "oidc" else at_toolkit(rig)})
+    home = Home(tmp_path, {"main": at_oidc(oidc)})
     done, page = in_chromium(home, "--deny")
     assert (done.code, done.out) == (1, "")
     errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
