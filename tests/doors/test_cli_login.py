@@ -118,6 +118,25 @@ def test_a_port_of_ones_own(call: Any, room: Room) -> None:
     assert works(room)
 
 
+def test_both_addresses_of_localhost(call: Any, room: Room) -> None:
+    """A browser may take either address for the name, and finds the same page at both."""
+    port = free_port()
+    try:
+        socket.create_server(("::1", port), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    room.write(redirect_uri=f"http://localhost:{port}/callback")
+
+    def sent(url: str) -> None:
+        for address in ("127.0.0.1", "[::1]"):
+            room.person.comes_back(f"http://{address}:{port}/callback?code=abc&state=wrong")
+        room.person.comes_back(room.person.consents(url).replace("localhost", "[::1]"))
+
+    DESK.sent = sent
+    assert call("login", "main").code == 0
+    assert [status for status, _ in room.person.pages] == [400, 400, 200]
+
+
 def test_parameters(call: Any, room: Room) -> None:
     """--param, --acr-values and --max-age reach the server, once each; nonsense is wrong usage."""
     urls: list[str] = []

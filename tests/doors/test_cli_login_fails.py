@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from login_room import DESK, Person, Room
 
+from connector.dialog import pages
+
 NOBODY: Callable[[Person], Callable[[str], object]] = lambda person: len  # noqa: E731
 
 
@@ -169,7 +171,8 @@ def test_the_login_there_was_goes_on(call: Any, room: Room, name: str) -> None:
     at = [error.find(word) for word in failure.words]
     assert -1 not in at, error
     assert at == sorted(at)
-    assert "\x1b" not in done.err
+    for steering in ("\x1b", "\\x1b", "\\r"):  # not even as what is escaped at the last moment
+        assert steering not in done.err
     assert "\x07" not in done.err
     assert room.leaks(done.err) == []
     assert "wrong-secret-of-mine" not in done.err
@@ -217,3 +220,11 @@ def test_a_browser_that_fails(call: Any, room: Room) -> None:
 
     DESK.sent = sent
     assert call("login", "main").code == 0
+
+
+def test_a_page_of_words() -> None:
+    """What a server or a manifest says becomes text on the page, never markup."""
+    shown = pages.page("<script>a</script>", 'b" onload="c', good=False).decode()
+    assert "<script" not in shown
+    assert "&lt;script&gt;a&lt;/script&gt;" in shown
+    assert 'b" onload' not in shown
