@@ -163,7 +163,7 @@ def read_redirect(account: Account, asked: Pending, redirected: str) -> Secret:
     if len(values) != len(found):
         # RFC 6749 section 3.1: parameters must not be included more than once.
         raise _unusable(account, "bad_redirect", "it names a parameter twice")
-    if not values:
+    if not values.keys() & {"state", "code", "error"}:
         raise _unusable(account, "bad_redirect", "there is no answer in it")
     if not hmac.compare_digest(values.get("state", "").encode(), asked.state.encode()):
         raise _unusable(account, "state_mismatch", "it answers another login than this one")
