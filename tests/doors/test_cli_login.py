@@ -1,4 +1,4 @@
-"""`connector login` as it goes well: in a browser, on another device, with nobody, and with a stronger proof."""
+"""`connector login` as it goes well: in a browser, on a device, with nobody, and with a stronger proof."""
 
 from __future__ import annotations
 
