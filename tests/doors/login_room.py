@@ -27,6 +27,8 @@ from connector.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox
 
 # Nothing here takes this long; it only keeps a broken test from hanging.
 BOUND_S = 20.0
+# What a browser cannot bring ends the login soon, and the test with it.
+SOON = ("--timeout", "10")
 CONNECTOR = [sys.executable, "-m", "connector"]
 # A browser that opens nothing: the test itself goes where the command says.
 NO_BROWSER = {"BROWSER": "true %s"}

@@ -1,4 +1,4 @@
-"""`connector login` as it goes well: in a browser, on another device, with nobody, and with a stronger proof."""
+"""`connector login` as it goes well: in a browser, on a device, with nobody, and with a stronger proof."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 import pytest
-from login_room import DESK, Room, asked_in, fetch
+from login_room import DESK, SOON, Room, asked_in, fetch
 
 from connector import NotAuthorizedError
 
@@ -34,7 +34,7 @@ def test_in_a_browser(call: Any, room: Room) -> None:
     """The address is shown and opened, the browser comes back, and both sides say so."""
     urls: list[str] = []
     DESK.sent = lambda url: (urls.append(url), room.person.allows(url))
-    done = call("login", "main")
+    done = call("login", "main", *SOON)
     assert (done.code, done.out) == (0, "")
     assert urls[0] in done.err.splitlines()[2], "in one line, to be clicked or copied"
     assert done.err.splitlines()[-1].startswith("Account main is logged in, with token ")
@@ -70,7 +70,7 @@ def test_what_comes_in_between(call: Any, room: Room) -> None:
         room.person.allows(url)
 
     DESK.sent = sent
-    done = call("login", "main", "--timeout", "10")
+    done = call("login", "main", *SOON)
     assert done.code == 0, done.err
     assert [status for _, status in seen] == [404] * 4 + [400] * 4 + [501], seen
     assert room.person.pages[-1][0] == 200
@@ -94,7 +94,7 @@ def test_a_second_callback(call: Any, room: Room) -> None:
         first.join(10)
 
     DESK.sent = sent
-    done = call("login", "main")
+    done = call("login", "main", *SOON)
     assert done.code == 0, done.err
     second, first = room.person.pages
     assert second[0] == 400
@@ -108,9 +108,9 @@ def test_a_port_of_ones_own(call: Any, room: Room) -> None:
     urls: list[str] = []
     DESK.sent = lambda url: (urls.append(url), room.person.allows(url))
     one, other = free_port(), free_port()
-    assert call("login", "main", "--port", str(one)).code == 0
+    assert call("login", "main", *SOON, "--port", str(one)).code == 0
     room.write(redirect_uri=f"http://localhost:{other}/back/here")
-    assert call("login", "main").code == 0
+    assert call("login", "main", *SOON).code == 0
     assert [asked_in(url)["redirect_uri"] for url in urls] == [
         f"http://127.0.0.1:{one}/callback",
         f"http://localhost:{other}/back/here",
@@ -133,7 +133,7 @@ def test_both_addresses_of_localhost(call: Any, room: Room) -> None:
         room.person.comes_back(room.person.consents(url).replace("localhost", "[::1]"))
 
     DESK.sent = sent
-    assert call("login", "main").code == 0
+    assert call("login", "main", *SOON).code == 0
     assert [status for status, _ in room.person.pages] == [400, 400, 200]
 
 
@@ -143,13 +143,13 @@ def test_parameters(call: Any, room: Room) -> None:
     DESK.sent = lambda url: (urls.append(url), room.person.allows(url))
     room.write(auth_endpoint_config={"prompt": "consent", "login_hint": "bob"})
     options = ("-p", "login_hint=ada=1", "--acr-values", "a b", "--max-age", "0")
-    assert call("login", "main", *options).code == 0
+    assert call("login", "main", *SOON, *options).code == 0
     asked = asked_in(urls[0])
     assert (asked["prompt"], asked["login_hint"]) == ("consent", "ada=1")
     assert (asked["acr_values"], asked["max_age"]) == ("a b", "0")
     assert urls[0].count("login_hint=") == 1
     for wrong in (("-p", "hint"), ("-p", "=x"), ("--timeout", "0"), ("--port", "70000"), ("--max-age", "-1")):
-        assert call("login", "main", *wrong).code == 2
+        assert call("login", "main", *SOON, *wrong).code == 2
     assert call("login", "nobody").code == 2
     assert len(urls) == 1
 
@@ -159,7 +159,7 @@ def test_pushed_first(call: Any, room: Room) -> None:
     urls: list[str] = []
     DESK.sent = lambda url: (urls.append(url), room.person.comes_back(room.person.consents(url)))
     room.write(endpoint={"par": {"url": f"{room.sandbox.url}/strict/par"}})
-    done = call("login", "main")
+    done = call("login", "main", *SOON)
     assert done.code == 0, done.err
     assert set(asked_in(urls[0])) == {"client_id", "request_uri"}
     assert room.leaks(done.err) == []
@@ -170,7 +170,7 @@ def test_on_a_device(call: Any, room: Room) -> None:
     """A code and an address for any other device; nothing is opened here."""
     DESK.sent = lambda url: pytest.fail("a browser was opened")
     room.write(endpoint={"device": {"params": {"sandbox_person": "allow", "sandbox_interval": "0"}}})
-    done = call("login", "main", "--device")
+    done = call("login", "main", *SOON, "--device")
     assert (done.code, done.out) == (0, ""), done.err
     assert f"{room.sandbox.url}/strict/activate" in done.err
     assert re.search(r"\n    [A-Z]{4}-[A-Z]{4}\n\nWaiting for 1[45] min \d\d s at most \.\.\.\n", done.err)
@@ -194,7 +194,7 @@ def test_with_nobody(call: Any, room: Room) -> None:
 def test_without_a_refresh_token(call: Any, room: Room) -> None:
     """Where the server gives none, it is said what that means."""
     room.write(endpoint={"response": {"refresh_token": "/none"}})
-    done = call("login", "main")
+    done = call("login", "main", *SOON)
     assert done.code == 0
     assert "warning: the server gave no refresh token, so you will have to log in again then" in done.err
     assert "offline_access" in done.err
@@ -203,7 +203,7 @@ def test_without_a_refresh_token(call: Any, room: Room) -> None:
 @pytest.mark.parametrize("way", ["sync", "asyncio", "trio"])
 def test_a_stronger_login(call: Any, room: Room, way: str) -> None:
     """An API that wants a stronger login is an error with the very command that helps (RFC 9470)."""
-    assert call("login", "main").code == 0
+    assert call("login", "main", *SOON).code == 0
 
     def get() -> httpx.Response:
         with room.open() as host:

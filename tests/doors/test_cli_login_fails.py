@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from login_room import DESK, Person, Room
+from login_room import DESK, SOON, Person, Room
 
 from connector.dialog import pages
 
@@ -164,7 +164,7 @@ def test_the_login_there_was_goes_on(call: Any, room: Room, name: str) -> None:
     before = room.begin()
     room.write(**failure.account)
     DESK.sent = failure.person(room.person)
-    done = call("login", "main", *failure.options, stdin=failure.typed)
+    done = call("login", "main", *SOON, *failure.options, stdin=failure.typed)
     assert (done.code, done.out) == (1, ""), done.err
     [error] = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert done.err.splitlines()[-1] == error
@@ -193,7 +193,7 @@ def test_a_port_that_is_taken(call: Any, room: Room, how: str) -> None:
         port = listener.getsockname()[1]
         if how == "redirect_uri":
             room.write(redirect_uri=f"http://127.0.0.1:{port}/back")
-        done = call("login", "main", *(["--port", str(port)] if how == "--port" else []))
+        done = call("login", "main", *SOON, *(["--port", str(port)] if how == "--port" else []))
     assert done.code == 1
     assert done.err.startswith(f"error: nothing can listen at 127.0.0.1:{port}.")
     assert done.err.endswith("or log in with --no-browser.\n")
@@ -204,7 +204,7 @@ def test_a_redirect_to_another_host(call: Any, room: Room) -> None:
     """Where the browser cannot come back to this machine, the address is asked for instead."""
     DESK.sent = lambda url: pytest.fail("a browser was opened")
     room.write(redirect_uri="https://apps.example.com/back")
-    done = call("login", "main", stdin="")
+    done = call("login", "main", *SOON, stdin="")
     assert done.code == 1
     assert "The browser is sent to https://apps.example.com/back, which is not this machine." in done.err
     assert "redirect_uri=https%3A%2F%2Fapps.example.com%2Fback" in done.err
@@ -219,7 +219,7 @@ def test_a_browser_that_fails(call: Any, room: Room) -> None:
         raise OSError("no display")
 
     DESK.sent = sent
-    assert call("login", "main").code == 0
+    assert call("login", "main", *SOON).code == 0
 
 
 def test_a_page_of_words() -> None:

@@ -58,7 +58,8 @@ def test_a_login(tmp_path: Path, request: pytest.FixtureRequest, server: str) ->
     assert (done.code, done.out) == (0, ""), done.err
     assert "Account main is logged in" in done.err
     assert page["title"] == "You are logged in to main"
-    assert re.sub(r"\s+", " ", page["text"]).strip() == "✓ You are logged in to main You can close this page."
+    text = re.sub(r"\s+", " ", page["text"]).strip()
+    assert text == "✓ You are logged in to main You can close this page."
     assert (page["loaded"], page["scripts"]) == ([], 0)
     assert page["refused"] == "img-src"
     # Its look came along: the mark is green, and all stands in the middle.

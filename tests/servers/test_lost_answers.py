@@ -102,7 +102,7 @@ def doubt(tmp_path: Path) -> Iterator[Callable[..., Doubt]]:
 
 
 def test_within_the_grace(make_toolkit: Callable[..., DjangoServer], doubt: Callable[..., Doubt]) -> None:
-    """Where the server still knows the token it replaced, one careful attempt settles it: the account lives."""
+    """Where the server still knows the token it replaced, one careful attempt settles it."""
     server = make_toolkit(access_token_ttl=LIFETIME_S, grace=30)
     doubted = doubt(server, lambda token: at_toolkit(server, token, 30))
     # This server ends the old access token with the renewal, so that its API is no help.

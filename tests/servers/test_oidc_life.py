@@ -189,7 +189,7 @@ def test_bound(lived: Lived) -> None:
 
 
 def test_pushed_and_discovered(lived: Lived) -> None:
-    """One request was pushed before the browser went; metadata is asked for once per process, not per call."""
+    """One request was pushed before the browser went; metadata is asked for once per process."""
     routes = lived.after["routes"]
     assert routes["pushed_authorization_request"] == 1
     assert lived.grown("routes")["discovery"] == 1

@@ -1,4 +1,4 @@
-"""TLS with both sides authenticated (RFC 8705): the account's certificate opens token endpoint and API alike."""
+"""TLS with both sides authenticated (RFC 8705): one certificate opens token endpoint and API alike."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def get(host: Host, way: str) -> httpx.Response:
 )
 @pytest.mark.parametrize("way", WAYS)
 def test_it_opens(host: Host, server: TlsServer, way: str) -> None:
-    """The certificate is shown for a token and with each request, by a client that proves itself by nothing else."""
+    """The certificate is shown for a token and with each request, and nothing else proves the client."""
     assert get(host, way).status_code == 200
     host.renew("main")
     assert get(host, way).status_code == 200
@@ -135,7 +135,7 @@ def test_files_that_cannot_be_used(host: Host, server: TlsServer, way: str) -> N
 
 
 def test_a_file_that_comes_back(certificates: Certificates, server: TlsServer) -> None:
-    """A renewal that fails of a file alone leaves no doubt: once it is back, the refresh token is shown, once."""
+    """A renewal that fails of a file alone leaves no doubt: the refresh token is shown once it is back."""
     passing = certificates.folder / "passing.key"
     passing.write_bytes((certificates.folder / "client.key").read_bytes())
     person = {"grant": "authorization_code", "oauth2_endpoint": f"{server.url}/authorize"}

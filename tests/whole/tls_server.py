@@ -93,7 +93,7 @@ class Certificates:
 
 
 class TlsServer:
-    """A token endpoint and an API, both behind a client certificate; a token is bound to the one it was given to.
+    """A token endpoint and an API, both behind a client certificate; a token is bound to its own.
 
     Attributes:
         forms: what came to the token endpoint, in order.
