@@ -19,6 +19,7 @@ from connector.tokenrequest import TokenRequest
 
 _KEPT_S = 3600.0
 _RETRY_S = 10.0
+_STALE_S = 60.0
 # The metadata, or None and why there is none.
 Found: TypeAlias = tuple[Mapping[str, Any] | None, str]
 
@@ -58,7 +59,10 @@ class Discovery:
         found, words = self._asked(account, place)
         if found is None:
             if metadata is not None:
-                return metadata  # a server that cannot describe itself just now may still renew
+                # A server that cannot describe itself just now may still renew; asked again in a minute.
+                with self._lock:
+                    self._known[place] = self._clock() - _KEPT_S + _STALE_S, metadata
+                return metadata
             raise RenewalError(
                 f"the server of account {account.name!r} does not say where its endpoints are",
                 account=account.name,

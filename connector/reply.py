@@ -209,6 +209,10 @@ def _token(
             description=f"the token_type is {cleaned(str(kind))!r}, not Bearer",
             spent=True,
         )
+    if dpop_key is not None and previous is None and not bound:
+        # At a login nothing is lost by refusing; a renewal's refresh token would be.
+        words = "the server did not bind the token to our key, and dpop: true asks for that"
+        return Refusal(kind="protocol", status=reply.status, description=words)
     refresh = first(data, spec.refresh_token)
     if isinstance(refresh, str) and _TOKEN_TEXT.fullmatch(refresh):
         new_refresh: Secret | None = Secret(refresh)

@@ -118,6 +118,8 @@ def test_what_was_known_goes_on(answer: Any) -> None:
     server.now += 7200
     assert server.discovery.complete(asking()).token_url() == f"{ISSUER}/a"
     server.answers = {OAUTH: says("b")}
+    assert server.discovery.complete(asking()).token_url() == f"{ISSUER}/a"  # asked again in a minute only
+    server.now += 61
     assert server.discovery.complete(asking()).token_url() == f"{ISSUER}/b"
 
 

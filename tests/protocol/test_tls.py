@@ -29,7 +29,7 @@ from connector.errors import ConnectorError
 from connector.post import Poster, tls_context
 from connector.reply import Reply
 from connector.tokenrequest import TokenRequest
-from connector.wire import Wire
+from connector.wire import OWN, Wire
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
@@ -127,7 +127,12 @@ def test_an_api_request_shows_it_too(server: Server) -> None:
     tls = TlsFiles(certificate=server.client[0], private_key=server.client[1], ca=server.ca)
     wire = Wire(tls=tls)
     try:
-        assert wire.handle_request(httpx.Request("GET", server.url)).status_code == 200
+        own = httpx.Request("GET", server.url, extensions={OWN: True})
+        assert wire.handle_request(own).status_code == 200
+        with pytest.raises(
+            httpx.ConnectError
+        ):  # another host sees no certificate, and its CA counts for nothing
+            wire.handle_request(httpx.Request("GET", server.url))
     finally:
         wire.close()
     assert server.callers == ["client"]

@@ -25,7 +25,9 @@ def wants(nonce: str, status: int = 400) -> Reply:
     return reply({"error": "use_dpop_nonce"}, status, dpop_nonce=nonce)
 
 
-def called(replies: list[Any], **more: Any) -> tuple[Token | Refusal | NoReply, Script]:
+def called(
+    replies: list[Any], *, previous: Token | None = None, **more: Any
+) -> tuple[Token | Refusal | NoReply, Script]:
     """A token call with a key, and what was done for it."""
     script = Script(account(dpop=True), replies, credentials(dpop_key=KEY, **more))
     ready = Ready(account=script.account, credentials=script.credentials)
@@ -34,7 +36,7 @@ def called(replies: list[Any], **more: Any) -> tuple[Token | Refusal | NoReply, 
         params = {"grant_type": "x"}
         return build(ready.account, ready.account.endpoint.token, params, ready.credentials, dpop_key=KEY)
 
-    return script.run(token_call(ready, make, previous=None, until=math.inf)), script
+    return script.run(token_call(ready, make, previous=previous, until=math.inf)), script
 
 
 def proofs(script: Script) -> list[dict[str, Any]]:
@@ -117,9 +119,17 @@ def test_assertions_are_new_as_well() -> None:
     assert first != second
 
 
+def test_a_login_that_comes_unbound_is_refused() -> None:
+    """RFC 9449 section 5: whoever asks for a bound token and gets another one has not got it."""
+    found, _ = called([reply({**GOOD, "token_type": "Bearer", "refresh_token": "r"})])
+    assert isinstance(found, Refusal)
+    assert "did not bind" in found.description
+
+
 def test_a_bearer_token_stays_bearer() -> None:
-    """RFC 9449 section 5: an answer of another type is not protected; the key stays for the refresh token."""
-    token, _ = called([reply({**GOOD, "token_type": "Bearer", "refresh_token": "r"})])
+    """A renewal that comes unbound is kept: throwing it away would lose a rotated refresh token."""
+    before = Token(access_token=Secret("a"), obtained_at=0.0, refresh_token=Secret("r0"), dpop_key=KEY)
+    token, _ = called([reply({**GOOD, "token_type": "Bearer", "refresh_token": "r"})], previous=before)
     assert isinstance(token, Token)
     assert (token.token_type, token.dpop_key, token.refresh_token) == ("Bearer", KEY, Secret("r"))
 
