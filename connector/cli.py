@@ -37,6 +37,7 @@ from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.openhost import open as open_host
 from connector.personcommands import introspect, login, logout, status, test
+from connector.plugincommand import plugin
 from connector.running import run_pipelines
 
 context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -240,6 +241,7 @@ for each in (
     refresh,
     key,
     import_group,
+    plugin,
 ):
     cli.add_command(each)
 

@@ -60,7 +60,7 @@ FLOORS: dict[float, str] = {
     9.0: "console dialog dialog.pages outcome",
     9.1: "dialog.loopback",
     9.2: "dialog.person",
-    9.3: "checkcommand importcommand logincommands personcommands progress",
+    9.3: "checkcommand importcommand logincommands personcommands plugincommand progress",
     9.4: "running",
     9.5: "cli",
     9.6: "__main__",
