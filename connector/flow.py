@@ -261,7 +261,8 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         until=leased.until,
     )
     if isinstance(outcome, NoReply):
-        raise (yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent))
+        yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent)
+        return None
     if isinstance(outcome, Token):
         return (yield from _keep(record.renewed(outcome), made_from=record.login, base=record))
     yield from refused(wish.account, wish.grant, record, outcome)
