@@ -23,5 +23,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     # Set by a place; taken back with everything else.
-    for name in ("CONNECTOR_KEY", "PROOF_SECRET_BASIC", "PROOF_SECRET_CONFIDENTIAL"):
+    for name in (
+        "CONNECTOR_KEY",
+        *(f"PROOF_SECRET_{client}" for client in ("BASIC", "DEVICE", "CONFIDENTIAL")),
+    ):
         monkeypatch.setenv(name, "")

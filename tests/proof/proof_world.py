@@ -51,7 +51,7 @@ class Place:
 
     def __post_init__(self) -> None:
         # One key for all processes, and none left behind where a store has no folder of its own.
-        self.environment.setdefault("CONNECTOR_KEY", base64.b64encode(os.urandom(32)).decode())
+        self.environment.setdefault("CONNECTOR_KEY", new_key())
         self.write()
 
     @property
@@ -93,6 +93,11 @@ class Place:
     def keys(self, host: Host) -> dict[str, str]:
         """The names of the accounts in the store."""
         return {name: record_key(account) for name, account in host.accounts.items()}
+
+
+def new_key() -> str:
+    """A key for records."""
+    return base64.b64encode(os.urandom(32)).decode()
 
 
 def record_of(vault: Vault, key: str) -> Record:
@@ -145,6 +150,7 @@ def toolkit_account(server: DjangoServer, *, token_port: int = 0, grace_s: float
 
 SECRETS = {
     "PROOF_SECRET_BASIC": secret_of("basic"),
+    "PROOF_SECRET_DEVICE": secret_of("device-conf"),
     "PROOF_SECRET_CONFIDENTIAL": toolkit_secret_of("confidential"),
 }
 
@@ -162,9 +168,9 @@ def sign_in(host: Host, names: Iterable[str], *, person: str = "") -> None:
             login.finish(str(answered.url))
 
 
-def quick_poster() -> Poster:
+def quick_poster(clock: Callable[[], float]) -> Poster:
     """Token calls that give up soon, so that a fault of time costs a test little of it."""
-    return Poster(timeout_s=1.0, total_s=1.5)
+    return Poster(timeout_s=1.0, total_s=1.5, clock=clock)
 
 
 class Worker:
