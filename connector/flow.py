@@ -205,18 +205,6 @@ def _hopeless(wish: Wish, record: Record, now: float) -> None:
             reason="auto_refresh is off in the manifest",
             resolution=f"set `auto_refresh: true`, or run `connector refresh {account.name}`",
         )
-    doubtful = record.spending and not _settles(wish, record.spending, now)
-    rejected = "" if wish.on_demand else wish.rejected
-    if record.spending and doubtful and usable(record.token, wish.window, now, rejected=rejected):
-        # Showing it again could end the family, and with it the access token that still works.
-        assert record.token is not None
-        raise RenewalError(
-            f"the renewal of account {account.name!r} is in doubt; its token still works",
-            account=account.name,
-            code="in_doubt",
-            reason=record.last_failure or f"{record.spending.holder} may have shown the refresh token",
-            retry_after=wish.window.expired_at(record.token) - now,
-        )
     if now < record.retry_at <= now + _LONGEST_PAUSE_S:
         raise RenewalError(
             f"the token of account {account.name!r} could not be renewed",
@@ -225,6 +213,23 @@ def _hopeless(wish: Wish, record: Record, now: float) -> None:
             reason=record.last_failure,
             resolution=f"it is tried again in {record.retry_at - now:.0f} s",
             retry_after=record.retry_at - now,
+        )
+
+
+def _doubtful(wish: Wish, record: Record, now: float) -> None:
+    """Under the lease only: before it, a journal may as well be that of a renewal under way elsewhere."""
+    if record.spending is None or _settles(wish, record.spending, now):
+        return
+    rejected = "" if wish.on_demand else wish.rejected
+    if usable(record.token, wish.window, now, rejected=rejected):
+        # Showing it again could end the family, and with it the access token that still works.
+        assert record.token is not None
+        raise RenewalError(
+            f"the renewal of account {wish.account.name!r} is in doubt; its token still works",
+            account=wish.account.name,
+            code="in_doubt",
+            reason=record.last_failure or f"{record.spending.holder} may have shown the refresh token",
+            retry_after=wish.window.expired_at(record.token) - now,
         )
 
 
@@ -244,6 +249,7 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     now: float = yield Now()
     if _answers(wish, record, now):
         return record
+    _doubtful(wish, record, now)
     _hopeless(wish, record, now)
     request = _request(wish, record, leased.ready)
     if request.presents and wish.account.endpoint.refresh.rotates != "never":
@@ -259,7 +265,8 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         until=leased.until,
     )
     if isinstance(outcome, NoReply):
-        raise (yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent))
+        yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent)
+        return None
     if isinstance(outcome, Token):
         return (yield from _keep(record.renewed(outcome), made_from=record.login, base=record))
     yield from refused(wish.account, wish.grant, record, outcome)

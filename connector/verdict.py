@@ -12,6 +12,7 @@ from connector.errors import NotAuthorizedError, RenewalError, StoreError
 from connector.grants import Grant
 from connector.record import Record
 from connector.reply import Refusal
+from connector.tokenstore import VersionConflict
 
 
 def login_needed(account: Account, record: Record) -> NotAuthorizedError:
@@ -31,19 +32,16 @@ def login_needed(account: Account, record: Record) -> NotAuthorizedError:
 
 
 def refused(account: Account, grant: Grant, record: Record, refusal: Refusal) -> Generator[Effect, Any, None]:
-    """What follows from a refusal: an error, or nothing when there is a newer login to try instead."""
+    """What follows from a refusal: an error, or nothing when there is something newer to look at instead."""
     words = refusal.words()
     if refusal.kind == "later":
-        raise (
-            yield from failed_later(
-                account, record, words, in_doubt=refusal.spent, asked_s=refusal.retry_after_s
-            )
-        )
+        asked_s = refusal.retry_after_s
+        yield from failed_later(account, record, words, in_doubt=refusal.spent, asked_s=asked_s)
+        return
     if refusal.kind == "protocol":
         # A truncated reply may have been the one with the successor in it.
-        raise (
-            yield from failed_later(account, record, words, in_doubt=refusal.spent, code="bad_token_reply")
-        )
+        yield from failed_later(account, record, words, in_doubt=refusal.spent, code="bad_token_reply")
+        return
     if record.presents:
         current: Record = yield Load()
         if current.login != record.login and current.token is not None:
@@ -51,13 +49,15 @@ def refused(account: Account, grant: Grant, record: Record, refusal: Refusal) ->
     now: float = yield Now()
     if refusal.kind == "login" and record.presents and not grant.interactive:
         # No person is needed for a new login: without the dead refresh token the grant begins anew.
-        yield Save(record.without_refresh_token())
+        with contextlib.suppress(VersionConflict):  # then somebody has begun anew already
+            yield Save(record.without_refresh_token())
         return
     if refusal.kind == "login" and record.presents:
         if record.spending and record.spending.attempts > 1:
             words += "; an earlier attempt got no answer, so the server may have replaced it then"
         dead = record.died(words, now=now)
-        yield from note(dead)
+        if not (yield from note(dead)):
+            return  # a holder that was held up has saved what it got after all
         raise login_needed(account, dead)
     yield from note(record.failed(words, retry_at=0.0, in_doubt=False))
     raise misfit(account, refusal.kind, words)
@@ -95,8 +95,11 @@ def failed_later(
     in_doubt: bool,
     asked_s: float | None = None,
     code: str = "",
-) -> Generator[Effect, Any, RenewalError]:
-    """Write down what failed and when to try again; the error for whoever waits.
+) -> Generator[Effect, Any, None]:
+    """Write down what failed and when to try again, and raise it.
+
+    Returns when somebody else has saved meanwhile: whoever was held up past the lease finds the token of
+    its heir, and has no failure to tell.
 
     Args:
         in_doubt: whether a single-use refresh token may have been spent.
@@ -105,8 +108,9 @@ def failed_later(
     now: float = yield Now()
     pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
     failed = record.failed(words, retry_at=now + pause, in_doubt=in_doubt)
-    yield from note(failed)
-    return RenewalError(
+    if not (yield from note(failed)):
+        return
+    raise RenewalError(
         f"the token of account {account.name!r} could not be renewed",
         account=account.name,
         code=code or ("in_doubt" if failed.spending else ""),
@@ -116,7 +120,15 @@ def failed_later(
     )
 
 
-def note(record: Record) -> Generator[Effect, Any, None]:
-    """Save bookkeeping. Losing it costs another attempt, so a failing store must not hide the real error."""
-    with contextlib.suppress(StoreError):
+def note(record: Record) -> Generator[Effect, Any, bool]:
+    """Save bookkeeping; False: somebody else has saved since it was read.
+
+    Losing it costs another attempt, so a failing store must not hide the real error.
+    """
+    try:
         yield Save(record)
+    except VersionConflict:
+        return False
+    except StoreError:
+        pass
+    return True

@@ -227,6 +227,51 @@ def test_a_holder_that_died_in_the_middle_leaves_a_readable_record() -> None:
     assert world.server.shown == {"r0": 2}
 
 
+def test_a_renewal_under_way_elsewhere_is_no_doubt() -> None:
+    """Whoever wants an early renewal while another process makes it waits for that one and takes its token."""
+    world = World()
+    world.now = START - 150  # stale, and good for another 50 s
+    early = [replace(wish(name), early=True, have=world.record) for name in ("first", "second")]
+    flow = renew(early[0])
+    effect = next(flow)
+    while not isinstance(effect, Post):
+        effect = flow.send(world.perform(effect, "first", "fine"))
+    other = renew(early[1])
+    effects = [next(other)]
+    while not isinstance(effects[-1], Wait):
+        effects.append(other.send(world.perform(effects[-1], "second", "fine")))
+    for holder, under_way, last in (("first", flow, effect), ("second", other, effects[-1])):
+        try:
+            while True:
+                last = under_way.send(world.perform(last, holder, "fine"))
+        except StopIteration as done:
+            assert done.value.token.fingerprint == Secret("a1").fingerprint
+    assert world.server.shown == {"r0": 1}
+
+
+def test_whoever_slept_past_its_lease_takes_the_token_of_its_heir() -> None:
+    """Stopped with the journal written, it makes no call, and what it wanted to note is refused: it looks again."""
+    world = World()
+    flow = renew(wish("slow"))
+    effect = next(flow)
+    while not isinstance(effect, Post):
+        effect = flow.send(world.perform(effect, "slow", "fine"))
+    world.now += 60
+    for holder, under_way, last in (("heir", renew(wish("heir")), None), ("slow", flow, effect)):
+        last = last or next(under_way)
+        try:
+            while True:
+                try:
+                    result = world.perform(last, holder, "fine")
+                except VersionConflict as conflict:
+                    last = under_way.throw(conflict)
+                else:
+                    last = under_way.send(result)
+        except StopIteration as done:
+            assert done.value.token.fingerprint == Secret("a1").fingerprint
+    assert world.server.shown == {"r0": 1}
+
+
 def test_a_slow_holder_cannot_overwrite_a_new_login() -> None:
     """A reply that comes after a person authorized anew is dropped: theirs is the login."""
     world = World()

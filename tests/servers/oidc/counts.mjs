@@ -13,6 +13,9 @@ export class Counts {
   // authenticated. A call with a challenge for a DPoP nonce counts as refused, with use_dpop_nonce.
   token = { calls: {}, refused: {}, errors: {}, auth: {}, dpop: 0 };
 
+  // When the calls arrived that renewed something, in milliseconds since the epoch.
+  renewed = [];
+
   // How often each refresh token was shown to the token endpoint, whatever the answer.
   refresh_tokens = {};
 
@@ -21,15 +24,16 @@ export class Counts {
   middleware({ deviceInterval }) {
     return async (ctx, next) => {
       if (ctx.path === '/stats') {
-        const { routes, token, refresh_tokens, api } = this;
-        ctx.body = { routes, token, refresh_tokens, api };
+        const { routes, token, renewed, refresh_tokens, api } = this;
+        ctx.body = { routes, token, renewed, refresh_tokens, api };
         return;
       }
+      const arrived = Date.now();
       await next();
       const { oidc } = ctx;
       if (!oidc?.route) return;
       add(this.routes, oidc.route);
-      if (oidc.route === 'token') this.#tokenCall(ctx, oidc);
+      if (oidc.route === 'token') this.#tokenCall(ctx, oidc, arrived);
       if (ctx.path.startsWith('/api/')) {
         this.api.calls += 1;
         if (ctx.status === 401) this.api.unauthorized += 1;
@@ -41,13 +45,15 @@ export class Counts {
     };
   }
 
-  #tokenCall(ctx, oidc) {
+  #tokenCall(ctx, oidc, arrived) {
     const body = oidc.body ?? {};
     const grant = body.grant_type ?? 'none';
     add(this.token.calls, grant);
     if (ctx.status !== 200) {
       add(this.token.refused, grant);
       add(this.token.errors, ctx.body?.error ?? String(ctx.status));
+    } else if (grant === 'refresh_token') {
+      this.renewed.push(arrived);
     }
     let auth = 'none';
     if (ctx.headers.authorization) auth = 'header';

@@ -1,0 +1,198 @@
+"""Processes renew two accounts in every order Hypothesis thinks of, with everything going wrong that may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from worlds import FATES, TROUBLES, WINDOW, Flight, Process, World
+
+from connector.effects import Acquire, Load, Post, Release, Save
+from connector.errors import ConnectorError, NotAuthorizedError
+from connector.flow import usable
+from connector.record import Record
+from connector.secret import Secret
+
+NUMBERS = st.integers(0, 7)
+# Now and then, not always: a world in which nothing works shows nothing.
+FATE = st.sampled_from(["", "", "", "refused connection", *FATES])
+TROUBLE = st.sampled_from(["", "", "", "", *TROUBLES])
+SKEWS = st.lists(st.sampled_from([0.0, 0.0, 0.0, 30.0, 3600.0, -3600.0]), min_size=1, max_size=4)
+# Of one flow; each round may be one, and a fleet that keeps saving ends it.
+MOST_CALLS = 5
+
+
+class Renewals(RuleBasedStateMachine):
+    """The rules are what may happen; what must be true is asserted wherever something ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.processes: list[Process] = []
+        self.asked = self.answered = self.crashed = 0
+
+    @initialize(grace=st.booleans(), machine=st.booleans(), skews=SKEWS)
+    def begin(self, grace: bool, machine: bool, skews: list[float]) -> None:
+        self.world = World(grace=grace, machine=machine)
+        self.processes = [Process(f"p{number}", skew) for number, skew in enumerate(skews)]
+
+    def _process(self, number: int) -> Process:
+        return self.processes[number % len(self.processes)]
+
+    def _ask(self, process: Process, account: str, **wish: Any) -> None:
+        self.asked += self.world.begin(process, account, **wish) is not None
+
+    @rule(number=NUMBERS, account=st.sampled_from("aaab"), early=st.booleans())
+    def renew(self, number: int, account: str, early: bool) -> None:
+        """Somebody needs a token, or finds that it is getting old."""
+        self._ask(self._process(number), account, early=early)
+
+    @rule(number=NUMBERS)
+    def api(self, number: int) -> None:
+        """A request with the token in memory; a 401 is a reason to renew."""
+        process = self._process(number)
+        for account, record in process.memory.items():
+            if record.token is None:
+                continue
+            text = record.token.access_token.reveal()
+            assert text.startswith(f"{account}."), "the token of another account"
+            if not self.world.servers[account].takes(text, self.world.now):
+                self._ask(process, account, rejected=record.token.fingerprint)
+
+    @precondition(lambda self: self.world.flights)
+    @rule(number=NUMBERS, fate=FATE, trouble=TROUBLE)
+    def step(self, number: int, fate: str, trouble: str) -> None:
+        """One effect, well or badly."""
+        self._step(self.world.flights[number % len(self.world.flights)], fate, trouble)
+
+    @precondition(lambda self: self.world.flights)
+    @rule(number=NUMBERS)
+    def up_to_the_call(self, number: int) -> None:
+        """Everything up to where most can go wrong, done well."""
+        flight = self.world.flights[number % len(self.world.flights)]
+        for _ in range(20):
+            if flight not in self.world.flights or isinstance(flight.effect, Post):
+                return
+            self._step(flight)
+
+    @rule(seconds=st.sampled_from([1.0, 20.0, 50.0, 400.0, 4000.0]))
+    def time_goes_by(self, seconds: float) -> None:
+        """Tokens end, leases end, and whoever is in the middle of something was stopped for so long."""
+        self.world.now += seconds
+
+    @rule(number=NUMBERS)
+    def crash(self, number: int) -> None:
+        """A process is killed, and started again."""
+        process = self._process(number)
+        self.crashed += sum(flight.process is process for flight in self.world.flights)
+        self.world.crash(process)
+
+    @rule(account=st.sampled_from("ab"))
+    def log_in(self, account: str) -> None:
+        """A person authorizes an account anew, whatever is under way."""
+        self.world.adopt(account)
+
+    @precondition(lambda self: self.world.leases)
+    @rule()
+    def the_store_forgets_its_leases(self) -> None:
+        """As a store that fails over to a copy may; what rests on leases alone then does not hold."""
+        self.world.leases.clear()
+        self.world.forgot_lease = True
+
+    @invariant()
+    def everybody_is_answered_or_waits(self) -> None:
+        """Nobody got lost on the way."""
+        assert self.asked == self.answered + self.crashed + len(self.world.flights)
+
+    @invariant()
+    def the_newest_refresh_token_is_known(self) -> None:
+        """It is in the store, or somebody is about to save it, or the record says that something is wrong."""
+        world = self.world
+        if world.machine:
+            return  # it begins anew with each answer that gets lost
+        for account, server in world.servers.items():
+            record, newest = world.records[account], Secret(server.current).fingerprint
+            if not server.lives or record.presents == newest or record.spending or record.dead:
+                continue
+            in_memory = any(
+                p.memory.get(account, Record()).unsaved and p.memory[account].presents == newest
+                for p in self.processes
+            )
+            under_way = any(f.account == account and f.calls for f in world.flights)
+            assert in_memory or under_way or world.forgot_lease, "lost without a word"
+
+    def _step(self, flight: Flight, fate: str = "", trouble: str = "") -> Record | Exception | None:
+        fate = fate if isinstance(flight.effect, Post) else ""
+        trouble = trouble if isinstance(flight.effect, (Acquire, Load, Release, Save)) else ""
+        outcome = self.world.step(flight, fate, trouble)
+        assert flight.calls <= MOST_CALLS, "a loop of token calls"
+        if outcome is None:
+            return None
+        self.answered += 1
+        if isinstance(outcome, Record):
+            self._good(flight, outcome)
+        elif not isinstance(outcome, ConnectorError):
+            raise outcome
+        else:
+            assert ".r" not in str(outcome), "an error that shows a refresh token"
+        return outcome
+
+    def _good(self, flight: Flight, record: Record) -> None:
+        """What a caller gets: a token of its account, not the one that was refused."""
+        assert record.token is not None
+        assert record.token.access_token.reveal().startswith(f"{flight.account}.")
+        assert not flight.wish.rejected or record.token.fingerprint != flight.wish.rejected
+
+    def teardown(self) -> None:
+        """From here on everything works: all ends, no lease stays, and who can renew does."""
+        if not self.processes:
+            return
+        self._let_all_end()
+        for account, lease in self.world.leases.items():
+            holders = [p.holder for p in self.processes]
+            assert lease.holder not in holders or lease.expires_at <= self.world.now + 45, account
+        self.everybody_is_answered_or_waits()
+        self.the_newest_refresh_token_is_known()
+        self.world.now += 4 * 3600.0  # past every pause, by every clock
+        for process in self.processes:
+            process.memory = {name: record for name, record in process.memory.items() if record.unsaved}
+        for process in sorted(self.processes, key=lambda p: not p.memory):
+            for account in ("a", "b"):
+                self._renews(process, account)
+
+    def _let_all_end(self) -> None:
+        for turn in range(5000):
+            if not self.world.flights:
+                return
+            # In turns, or waiting becomes being held up.
+            self._step(self.world.flights[turn % len(self.world.flights)])
+        raise AssertionError("a renewal without an end")
+
+    def _renews(self, process: Process, account: str) -> None:
+        record, server = self.world.records[account], self.world.servers[account]
+        newest = Secret(server.current).fingerprint
+        good = self.world.machine or (server.lives and record.presents == newest and not record.dead)
+        unsaved = account in process.memory
+        flight = self.world.begin(process, account)
+        assert flight is not None
+        self.asked += 1
+        outcome = None
+        for _ in range(200):
+            outcome = outcome or self._step(flight)
+        if good and not unsaved:
+            assert isinstance(outcome, Record), outcome
+            assert usable(outcome.token, WINDOW, self.world.now + process.skew_s)
+        elif isinstance(outcome, Exception):
+            assert isinstance(outcome, NotAuthorizedError), outcome
+
+
+# `make nightly` asks for 20,000 of them.
+Renewals.TestCase.settings = settings(
+    max_examples=max(300, settings().max_examples),
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestRenewals = Renewals.TestCase

@@ -1,0 +1,324 @@
+"""A small world for renewals: servers that rotate, a store that may fail, processes that may die, clocks that differ."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qs
+
+from connector.account import Account
+from connector.credentials import Credentials
+from connector.effects import Acquire, Effect, Load, NoReply, Now, Post, Ready, Release, Reveal, Save, Wait
+from connector.endpoint import endpoint_from_spec
+from connector.errors import StoreError
+from connector.flow import Wish, renew
+from connector.grants import Grant, JwtBearer, RefreshToken
+from connector.record import Record, Spending
+from connector.reply import Reply
+from connector.secret import Secret
+from connector.token import Token, Window
+from connector.tokenstore import Lease, VersionConflict
+
+START = 1_800_000_000.0
+LIFETIME_S = 600
+GRACE_S = 120.0
+WINDOW = Window()
+
+# What may happen to a token call: whether the server processes it, and what comes back (None: its own answer).
+FATES: dict[str, tuple[bool, tuple[int, dict[str, str], bytes] | None]] = {
+    "lost before": (False, None),
+    "lost after": (True, None),
+    "500": (False, (500, {}, b"oops")),
+    "502 after": (True, (502, {}, b"<h1>Bad Gateway</h1>")),
+    "429": (False, (429, {"retry-after": "5"}, b"")),
+    "wrong client": (False, (401, {}, b'{"error": "invalid_client"}')),
+    "wrong scope": (False, (400, {}, b'{"error": "invalid_scope"}')),
+    "a lie": (False, (400, {}, b'{"error": "invalid_grant"}')),
+    "truncated": (True, (200, {"content-type": "application/json"}, b'{"access_token": "a-')),
+    "web page": (True, (200, {"content-type": "text/html"}, b"<h1>Welcome</h1>")),
+    "empty": (True, (200, {"content-type": "application/json"}, b"{}")),
+    "redirect": (False, (307, {"location": "https://elsewhere.example.com"}, b"")),
+}
+# What may happen to a store: it fails and has done nothing; it has done what was asked, and the answer is lost.
+TROUBLES = ("fails", "fails after")
+
+
+@dataclass
+class Server:
+    """Rotates refresh tokens with each use. One used twice ends its family, unless within the grace window."""
+
+    name: str
+    grace_s: float = 0.0
+    current: str = ""
+    issued: int = 0
+    families: int = 0
+    dead: set[str] = field(default_factory=set)
+    used: dict[str, tuple[str, float]] = field(default_factory=dict)
+    ends: dict[str, float] = field(default_factory=dict)
+
+    def family(self, token: str) -> str:
+        return token.split(".")[1]
+
+    @property
+    def lives(self) -> bool:
+        """Whether the newest refresh token is worth anything."""
+        return bool(self.current) and self.family(self.current) not in self.dead
+
+    def login(self, now: float) -> dict[str, Any]:
+        """A person, or an assertion, begins a new family."""
+        self.families += 1
+        return self._issue(f"f{self.families}", now)
+
+    def _issue(self, family: str, now: float) -> dict[str, Any]:
+        self.issued += 1
+        self.current = f"{self.name}.{family}.r{self.issued}"
+        return self._reply(self.current, now)
+
+    def _reply(self, refresh_token: str, now: float) -> dict[str, Any]:
+        access = f"{self.name}.{self.family(refresh_token)}.a{len(self.ends)}"
+        self.ends[access] = now + LIFETIME_S
+        return {"access_token": access, "refresh_token": refresh_token, "expires_in": LIFETIME_S}
+
+    def post(self, form: dict[str, str], now: float) -> tuple[int, dict[str, Any]]:
+        if "refresh_token" not in form:
+            return 200, self.login(now)
+        token = form["refresh_token"]
+        family = self.family(token)
+        if token == self.current and self.lives:
+            reply = self._issue(family, now)
+            self.used[token] = (self.current, now)
+            return 200, reply
+        successor, at = self.used.get(token, ("", 0.0))
+        if successor and family not in self.dead and now - at < self.grace_s:
+            return 200, self._reply(successor, now)
+        if successor:
+            self.dead.add(family)
+        return 400, {"error": "invalid_grant"}
+
+    def takes(self, access_token: str, now: float) -> bool:
+        """What the API says to it."""
+        return now < self.ends.get(access_token, 0.0) and self.family(access_token) not in self.dead
+
+
+@dataclass(eq=False)
+class Process:
+    """One process with its memory and its clock; dies by `World.crash`."""
+
+    name: str
+    skew_s: float
+    lives: int = 1
+    memory: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> str:
+        return f"{self.name}/{self.lives}"
+
+
+@dataclass(eq=False)
+class Flight:
+    """One renewal under way in a process.
+
+    Attributes:
+        sent: the form of the call that is under way, None when there is none.
+        journal: what this flight itself has last written into the store.
+        calls: token calls it has made.
+    """
+
+    process: Process
+    account: str
+    wish: Wish
+    flow: Generator[Effect, Any, Record]
+    effect: Effect
+    sent: dict[str, str] | None = None
+    journal: Spending | None = None
+    calls: int = 0
+
+
+@dataclass
+class World:
+    """Two accounts in one store; performs one effect of one flight at a time.
+
+    Attributes:
+        shown: how often each refresh token was sent to its server.
+        forgot_lease: the store broke a promise, so what rests on it may not hold.
+    """
+
+    grace: bool = False
+    machine: bool = False
+    now: float = START
+    servers: dict[str, Server] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    flights: list[Flight] = field(default_factory=list)
+    shown: Counter[str] = field(default_factory=Counter)
+    forgot_lease: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("a", "b"):
+            self.servers[name] = Server(name, grace_s=GRACE_S if self.grace else 0.0)
+            self.adopt(name)
+
+    def account(self, name: str) -> Account:
+        endpoint = {
+            "endpoint": "strict",
+            "token": {"url": f"https://{name}.example.com/token", "auth": "none"},
+            "grants": [self.grant.name if self.machine else "authorization_code"],
+            "refresh": {"rotates": "always", "grace": GRACE_S if self.grace else 0},
+        }
+        if not self.machine:
+            endpoint["authorize"] = {"url": f"https://{name}.example.com/authorize"}
+        return Account(
+            name=name,
+            client_id="id",
+            endpoint=endpoint_from_spec(endpoint),
+            grant="jwt_bearer" if self.machine else "authorization_code",
+        )
+
+    @property
+    def grant(self) -> Grant:
+        return JwtBearer() if self.machine else RefreshToken()
+
+    def adopt(self, name: str) -> None:
+        """A person logs in anew: what `Login` does, whoever renews meanwhile."""
+        reply = self.servers[name].login(self.now)
+        token = Token(
+            access_token=Secret(reply["access_token"]),
+            refresh_token=Secret(reply["refresh_token"]),
+            obtained_at=self.now,
+            expires_at=self.now + LIFETIME_S,
+        )
+        found = self.records.get(name, Record())
+        self.records[name] = Record(version=found.version + 1, token=token)
+
+    def begin(self, process: Process, name: str, *, early: bool = False, rejected: str = "") -> Flight | None:
+        """Begin a renewal, unless one is under way in this process: everybody waits for that one."""
+        for flight in self.flights:
+            if flight.process is process and flight.account == name:
+                return None
+        wish = Wish(
+            account=self.account(name),
+            grant=self.grant,
+            window=WINDOW,
+            holder=process.holder,
+            have=process.memory.get(name),
+            rejected=rejected,
+            early=early,
+        )
+        flow = renew(wish)
+        flight = Flight(process, name, wish, flow, next(flow))
+        self.flights.append(flight)
+        return flight
+
+    def crash(self, process: Process) -> None:
+        """kill -9: nothing is saved, released or said any more."""
+        for flight in [f for f in self.flights if f.process is process]:
+            self.flights.remove(flight)
+            flight.flow.close()
+        process.memory.clear()
+        process.lives += 1
+
+    def step(self, flight: Flight, fate: str = "", trouble: str = "") -> Record | Exception | None:
+        """Perform the next effect of a flight; its outcome when that was the last one."""
+        effect = flight.effect
+        if isinstance(effect, Post) and flight.sent is None and self._send(flight, effect, fate):
+            return None  # under way: others may act before it arrives
+        try:
+            try:
+                result = self._perform(flight, effect, fate, trouble)
+            except StoreError as error:
+                flight.effect = flight.flow.throw(error)
+            else:
+                flight.effect = flight.flow.send(result)
+        except StopIteration as done:
+            self.flights.remove(flight)
+            record: Record = done.value
+            flight.process.memory[flight.account] = record
+            return record
+        except Exception as error:
+            self.flights.remove(flight)
+            return error
+        return None
+
+    def _send(self, flight: Flight, effect: Post, fate: str) -> bool:
+        if self.now + flight.process.skew_s > effect.until or fate == "refused connection":
+            return False
+        form = {name: values[0] for name, values in parse_qs(effect.request.body.decode()).items()}
+        flight.sent = form
+        flight.calls += 1
+        shown = form.get("refresh_token", "")
+        if shown:
+            assert shown.startswith(f"{flight.account}."), "the refresh token of another account"
+            self.shown[shown] += 1
+            journal = flight.journal
+            assert journal is not None, "shown before the journal said so"
+            assert journal.presents == Secret(shown).fingerprint
+            assert self.shown[shown] == 1 or journal.attempts >= 2 or self.forgot_lease, "shown again"
+        return True
+
+    def _perform(self, flight: Flight, effect: Effect, fate: str, trouble: str) -> Any:
+        match effect:
+            case Now():
+                return self.now + flight.process.skew_s
+            case Wait(seconds=seconds):
+                self.now += seconds
+                return None
+            case Reveal():
+                return Ready(
+                    account=flight.wish.account,
+                    credentials=Credentials(
+                        now=self.now + flight.process.skew_s,
+                        unique="once",
+                        secrets={"assertion": Secret("an assertion")},
+                    ),
+                )
+            case Post():
+                return self._answer(flight, fate)
+        if trouble == "fails":
+            raise StoreError("the store is away")
+        result = self._stored(flight, effect)
+        if trouble == "fails after":
+            raise StoreError("the store's answer got lost")
+        return result
+
+    def _stored(self, flight: Flight, effect: Effect) -> Any:
+        name, holder = flight.account, flight.process.holder
+        match effect:
+            case Load():
+                return self.records[name]
+            case Save(record=record):
+                if record.version != self.records[name].version:
+                    raise VersionConflict("somebody saved first")
+                self.records[name] = replace(record, version=record.version + 1, unsaved=False)
+                flight.journal = record.spending
+                return self.records[name]
+            case Acquire(ttl_s=ttl_s):
+                lease = self.leases.get(name)
+                if lease is None or lease.holder == holder or lease.expires_at <= self.now:
+                    lease = Lease(account=name, holder=holder, expires_at=self.now + ttl_s)
+                    self.leases[name] = lease
+                return lease
+            case Release():
+                lease = self.leases.get(name)
+                if lease is not None and lease.holder == holder:
+                    del self.leases[name]
+                return None
+        raise AssertionError(effect)
+
+    def _answer(self, flight: Flight, fate: str) -> Reply | NoReply:
+        form, flight.sent = flight.sent, None
+        if form is None:
+            return NoReply(sent=False, words="not sent")
+        processed, instead = FATES.get(fate, (True, None))
+        status, headers, body = 0, {"content-type": "application/json"}, b""
+        if processed:
+            status, data = self.servers[flight.account].post(form, self.now)
+            body = json.dumps(data).encode()
+        if fate in FATES:
+            if instead is None:
+                return NoReply(sent=True, words="lost")
+            status, headers, body = instead
+        at = self.now + flight.process.skew_s
+        return Reply(status=status, headers=headers, body=body, received_at=at)

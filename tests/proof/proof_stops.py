@@ -1,0 +1,245 @@
+"""A holder that is stopped past its lease, and goes on when another has renewed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from django_server import DjangoServer
+from oidc_server import OidcServer
+from proof_proxy import FaultProxy, Hold
+from proof_world import (
+    BOUND_S,
+    SECRETS,
+    SQLITE,
+    Place,
+    Worker,
+    oidc_account,
+    record_of,
+    sign_in,
+    toolkit_account,
+)
+from rig_process import RigProcess
+
+from connector.drive import World, run
+from connector.errors import ConnectorError, NotAuthorizedError
+from connector.flow import Wish, renew
+from connector.opening import open_manifest
+from connector.post import Poster
+from connector.recordkey import record_key
+from connector.token import Window
+from connector.tokenstore import Lease, Stored, TokenStore, VersionConflict
+from connector.vault import open_vault
+
+# Where it is stopped, and by which server.
+STOPS = (
+    ("with the lease", "strict"),
+    ("with the journal written", "strict"),
+    ("before the answer arrives", "with grace"),
+    ("before the answer arrives", "strict"),
+)
+
+
+@dataclass(kw_only=True)
+class Stop:
+    """Where a holder was stopped, and what came of it.
+
+    Attributes:
+        lease_s: how long its lease is; 0: as it is.
+        said: what the stopped one made of it in the end.
+        refused: saves of it that the store refused.
+        shown: the most that one refresh token was shown.
+        calls: token calls in all.
+        lives: whether the account renews afterwards.
+        state: of the account, at the end.
+    """
+
+    where: str
+    server: str
+    lease_s: float = 1.0
+    said: str = ""
+    refused: int = 0
+    shown: int = 0
+    calls: int = 0
+    lives: bool = False
+    state: str = ""
+
+    def check(self) -> None:
+        """What must be true."""
+        if self.where == "before the answer arrives":
+            # The heir cannot know that it was answered: one showing more, and the server decides.
+            assert self.shown == 2
+        else:
+            assert self.shown == 1
+        if self.where != "with the lease":
+            assert self.refused >= 1
+        # What a caller sees of having been stopped is that it took long.
+        assert self.said == "took its heir's token" or self.server == "strict"
+        two_generals = self.where == "before the answer arrives" and self.server == "strict"
+        assert self.lives != two_generals
+        assert self.state == ("needs_authorization" if two_generals else "ready")
+        assert self.calls <= 4
+
+    def row(self) -> dict[str, Any]:
+        """For the table."""
+        return {
+            "stopped": self.where,
+            "server": self.server,
+            "it then": self.said,
+            "saves refused": self.refused,
+            "token calls": self.calls,
+            "most showings of one": self.shown,
+            "account": "lives" if self.lives else self.state,
+        }
+
+
+def stop(done: Stop, folder: Path, url: str = SQLITE) -> Stop:
+    """Stop a holder, let another one renew, and let the first go on."""
+    with ExitStack() as stack:
+        server: RigProcess
+        if done.server == "with grace":
+            server = toolkit = DjangoServer(log=folder / "server.log", access_token_ttl=3600, grace=3600)
+        else:
+            server = oidc = OidcServer(log=folder / "server.log", access_token_ttl=3600)
+        stack.enter_context(server)
+        proxy = stack.enter_context(FaultProxy(server.port))
+        if done.server == "with grace":
+            account = toolkit_account(toolkit, token_port=proxy.port, grace_s=3600)
+        else:
+            account = oidc_account(oidc, token_port=proxy.port)
+        place = Place(folder=folder, accounts={"main": account}, store=url, environment=dict(SECRETS))
+        host = stack.enter_context(place.open())
+        vault = stack.enter_context(place.vault())
+        sign_in(host, ["main"], person="ada")
+        key, before = place.keys(host)["main"], proxy.calls
+        hold = Hold("after")
+        if done.where == "before the answer arrives":
+            proxy.hold = hold
+        told = {"environment": place.environment}
+        stopped = stack.enter_context(Worker(_renew_once, place.path, done.where, done.lease_s, **told))
+        if done.where == "before the answer arrives":
+            assert hold.reached.wait(BOUND_S)
+        else:
+            assert stopped.hear() == "reached"
+        os.kill(stopped.pid, signal.SIGSTOP)
+        lease = vault.store.holder(key)
+        assert lease is not None
+        proxy.hold = None
+        hold.go.set()
+        if done.where != "before the answer arrives":
+            stopped.say("go on")
+        # Whoever comes next waits the lease out.
+        time.sleep(max(0.0, lease.expires_at - time.time() + 0.05))
+        heirs = _renewed(host)
+        taken = record_of(vault, key)
+        os.kill(stopped.pid, signal.SIGCONT)
+        done.said, done.refused = stopped.hear()
+        assert taken.token is not None
+        if done.said == taken.token.fingerprint:
+            done.said = "took its heir's token"
+        elif not done.said.startswith("gave up"):
+            done.said = "saved what it got"
+        if heirs:
+            # Nothing of the stopped one stands over what its heir has saved.
+            assert record_of(vault, key).login == taken.login
+        done.lives = _renewed(host)
+        done.state = host.status("main").state
+        done.calls = proxy.calls - before
+        done.shown = max(server.stats()["refresh_tokens"].values())
+    return done
+
+
+def _renewed(host: Any) -> bool:
+    try:
+        host.renew("main")
+    except NotAuthorizedError:
+        return False
+    return True
+
+
+class _Pausing:
+    """A store that says when it has done something, and waits to be told to go on. Counts refused saves."""
+
+    def __init__(self, inner: TokenStore, pipe: Connection, after: str) -> None:
+        self._inner = inner
+        self._pipe = pipe
+        self._after = after
+        self.refused = 0
+
+    def _done(self, what: str) -> None:
+        if self._after == what:
+            self._after = ""
+            self._pipe.send("reached")
+            self._pipe.recv()
+
+    def load(self, account: str) -> Stored | None:
+        return self._inner.load(account)
+
+    def save(self, account: str, sealed: bytes, *, version: int) -> None:
+        try:
+            self._inner.save(account, sealed, version=version)
+        except VersionConflict:
+            self.refused += 1
+            raise
+        self._done("with the journal written")
+
+    def delete(self, account: str) -> None:
+        self._inner.delete(account)
+
+    def accounts(self) -> Iterable[str]:
+        return self._inner.accounts()
+
+    def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
+        lease = self._inner.acquire(account, holder, ttl_s=ttl_s)
+        self._done("with the lease")
+        return lease
+
+    def holder(self, account: str) -> Lease | None:
+        return self._inner.holder(account)
+
+    def release(self, account: str, holder: str) -> None:
+        self._inner.release(account, holder)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _renew_once(pipe: Connection, manifest: Path, where: str, lease_s: float) -> None:
+    opening = open_manifest(manifest)
+    vault = open_vault(opening.manifest.store, opening.registry.stores, opening.manifest.folder)
+    store = _Pausing(vault.store, pipe, where)
+    account = opening.resolved("main")
+    world = World(
+        key=record_key(account),
+        store=store,
+        sealer=vault.sealer,
+        poster=Poster(),
+        account=account,
+        reveal=lambda: opening.reveal(account),
+    )
+    token = world.load().token
+    assert token is not None
+    short: dict[str, float] = {"lease_s": lease_s, "call_s": lease_s / 2} if lease_s else {}
+    wish = Wish(
+        account=account,
+        grant=opening.registry.grants[account.grant],
+        window=Window(),
+        holder=world.holder,
+        rejected=token.fingerprint,
+        **short,
+    )
+    try:
+        record = run(renew(wish), world)
+    except ConnectorError as error:
+        said = f"gave up ({error.code})"
+    else:
+        assert record.token is not None
+        said = record.token.fingerprint
+    pipe.send((said, store.refused))
