@@ -36,7 +36,7 @@ from connector.errors import ConnectorError, ManifestError
 from connector.importcommand import import_group
 from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.openhost import open as open_host
-from connector.personcommands import introspect, login, logout, status, test
+from connector.personcommands import explain, introspect, login, logout, status, test
 from connector.plugincommand import plugin
 from connector.running import run_pipelines
 
@@ -179,7 +179,7 @@ def _parameters(params: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-@cli.command(short_help="Serve authorization servers and APIs to try accounts against.")
+@cli.command(short_help="Servers and APIs on this machine to try accounts against.")
 @click.option("--port", default=8400, show_default=True, type=click.IntRange(0, 65_535))
 @click.option(
     "--seed", default=7, show_default=True, help="Decides records, faults and the key of the tokens."
@@ -233,6 +233,7 @@ for each in (
     login,
     logout,
     status,
+    explain,
     test,
     introspect,
     accounts,

@@ -20,6 +20,7 @@ from connector.account import Account
 from connector.clients import TIMEOUT, PipelineClients, refuse_ours
 from connector.discovery import Discovery
 from connector.errors import ConnectorError
+from connector.explain import Explanation
 from connector.gate import AsyncGate, Gate, closed
 from connector.identity import Identity, identify
 from connector.inspection import Introspection
@@ -233,6 +234,10 @@ class Host:
     def status(self, account: str) -> Status:
         """State, expiry, holder of the lease, last refusal. Asks the store, never the network."""
         return self._login(account, start=False).status()
+
+    def explain(self, account: str) -> Explanation:
+        """Why the account is or is not renewed now, and the last ten outcomes. Asks the store only."""
+        return self._login(account, start=False).explanation()
 
     def counts(self, account: str) -> Counts:
         """What happened to an account in this process until now: token calls, renewals, 401s, requests."""

@@ -14,6 +14,7 @@ from connector.device import DeviceCode
 from connector.discovery import Discovery
 from connector.drive import World, run
 from connector.effects import Effect
+from connector.explain import Explanation, explanation_of
 from connector.grants import Grant
 from connector.inspection import Introspection
 from connector.post import Poster
@@ -164,7 +165,7 @@ class Login:
             # Only its version: a record that nobody can open any more must not stand in the way.
             stored = self._world.store.load(self._world.key)
             try:
-                self._world.save(Record(version=stored.version if stored else 0, token=token))
+                self._world.save(Record(version=stored.version if stored else 0).renewed(token))
                 break
             except VersionConflict:
                 # Somebody renewed in this very moment; the person's word counts.
@@ -174,6 +175,18 @@ class Login:
         self.source.settle()
         self.source.forget()
         return token
+
+    def explanation(self) -> Explanation:
+        """Why the account is or is not renewed now; no network."""
+        return explanation_of(
+            self.account.name,
+            self._world.load(),
+            window=self._window,
+            now=self._clock(),
+            interactive=self._grant.interactive,
+            auto_refresh=self.account.auto_refresh,
+            lease=self._world.store.holder(self._world.key),
+        )
 
     def authorization(self, redirect_uri: str, parameters: Mapping[str, str]) -> Authorization:
         """Begin a login in a browser. Raises NotAuthorizedError, RenewalError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -197,6 +198,36 @@ def _said(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return " ".join(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+@click.command(short_help="Why an account is or is not renewed now, and its last ten outcomes.")
+@click.argument("account")
+@manifest_option
+@json_option
+@click.pass_context
+@command
+def explain(context: click.Context, account: str, manifest: str | None, as_json: bool) -> None:
+    """Why an account is or is not renewed now, when it will be, who is at it, and its last ten outcomes."""
+    with open_host(chosen(context, manifest)) as host:
+        found = host.explain(account)
+    if as_json:
+        write_json(found.to_dict())
+        return
+    _show(found.status.to_dict())
+    shown = table()
+    shown.add_column("")
+    shown.add_column("")
+    shown.add_row("because", Text(printable(found.because)))
+    if found.next_renewal_at is not None:
+        shown.add_row("next renewal", in_words(found.next_renewal_at))
+    if found.lease_ends_at is not None:
+        shown.add_row("lease ends", in_words(found.lease_ends_at))
+    if found.showings:
+        shown.add_row("in doubt", f"shown {found.showings} times without an answer")
+    for outcome in reversed(found.history):
+        moment = datetime.fromtimestamp(outcome.at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        shown.add_row(moment, Text(printable(f"{outcome.what} {outcome.words}".strip())))
+    show(shown)
 
 
 @click.command(short_help="Make an account's test request, and say who one is logged in as.")

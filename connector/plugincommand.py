@@ -28,7 +28,7 @@ _KINDS = ("endpoints", "grants", "snaps", "stores", "secrets", "services")
 
 @click.group()
 def plugin() -> None:
-    """What plugins bring: endpoints, grants, snaps, stores, secret sources, services."""
+    """What plugins bring."""
 
 
 @plugin.command("list")

@@ -47,6 +47,24 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one attempt to renew ended.
+
+    Attributes:
+        at: when, seconds since the epoch.
+        what: ``began`` (a login), ``renewed``, ``failed``, ``in_doubt`` or ``refused``.
+        words: what the server said, or what went wrong, cleaned; empty for what went well.
+    """
+
+    at: float
+    what: str
+    words: str = ""
+
+
+_KEPT = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Everything known of an account's login. Frozen; `version` is that of the store.
 
@@ -59,6 +77,7 @@ class Record:
         retry_at: no renewal before this moment; 0: at once.
         last_failure: the last one in words, for `status`.
         renewals: successful ones since the token was first obtained or adopted.
+        history: the last ten outcomes, the newest last.
         unsaved: lives in this process only, since the store failed after the server had answered.
     """
 
@@ -70,6 +89,7 @@ class Record:
     retry_at: float = 0.0
     last_failure: str = ""
     renewals: int = 0
+    history: tuple[Outcome, ...] = ()
     unsaved: bool = False
 
     @property
@@ -101,9 +121,18 @@ class Record:
 
     def renewed(self, token: Token) -> Record:
         """With a new token, all doubts and failures gone."""
-        return Record(version=self.version, token=token, renewals=self.renewals + (self.token is not None))
+        what = "renewed" if self.token else "began"
+        return Record(
+            version=self.version,
+            token=token,
+            renewals=self.renewals + (self.token is not None),
+            history=self._and(what, token.obtained_at),
+        )
 
-    def failed(self, words: str, *, retry_at: float, in_doubt: bool) -> Record:
+    def _and(self, what: str, at: float, words: str = "") -> tuple[Outcome, ...]:
+        return (*self.history, Outcome(at=at, what=what, words=words))[-_KEPT:]
+
+    def failed(self, words: str, *, now: float, retry_at: float, in_doubt: bool) -> Record:
         """After a failure: keeps the journal only when the refresh token may have been spent."""
         spending = self.spending
         if spending and not in_doubt:
@@ -115,6 +144,7 @@ class Record:
             failures=self.failures + 1,
             retry_at=retry_at,
             last_failure=words,
+            history=self._and("in_doubt" if spending else "failed", now, words),
         )
 
     def without_refresh_token(self) -> Record:
@@ -130,6 +160,7 @@ class Record:
             death=Death(presents=self.presents, at=now, words=words),
             failures=self.failures + 1,
             last_failure=words,
+            history=self._and("refused", now, words),
         )
 
     def to_bytes(self) -> bytes:
@@ -140,6 +171,7 @@ class Record:
             "retry_at": self.retry_at,
             "last_failure": self.last_failure,
             "renewals": self.renewals,
+            "history": [[one.at, one.what, one.words] for one in self.history],
         }
         if self.spending:
             s = self.spending
@@ -172,6 +204,10 @@ class Record:
             retry_at=float(fields.get("retry_at", 0.0)),
             last_failure=str(fields.get("last_failure", "")),
             renewals=int(fields.get("renewals", 0)),
+            history=tuple(
+                Outcome(at=float(at), what=str(what), words=str(words))
+                for at, what, words in fields.get("history", ())[-_KEPT:]
+            ),
         )
 
 

@@ -59,7 +59,7 @@ def refused(account: Account, grant: Grant, record: Record, refusal: Refusal) ->
         if not (yield from note(dead)):
             return  # a holder that was held up has saved what it got after all
         raise login_needed(account, dead)
-    yield from note(record.failed(words, retry_at=0.0, in_doubt=False))
+    yield from note(record.failed(words, now=now, retry_at=0.0, in_doubt=False))
     raise misfit(account, refusal.kind, words)
 
 
@@ -107,7 +107,7 @@ def failed_later(
     """
     now: float = yield Now()
     pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
-    failed = record.failed(words, retry_at=now + pause, in_doubt=in_doubt)
+    failed = record.failed(words, now=now, retry_at=now + pause, in_doubt=in_doubt)
     if not (yield from note(failed)):
         return
     raise RenewalError(

@@ -26,6 +26,7 @@ FLOORS: dict[float, str] = {
     2.3: "grants reply",
     2.4: "authorization device inspection",
     3.0: "effects hookspecs status",
+    3.05: "explain",
     3.1: "tokencall verdict",
     3.2: "flow signin",
     3.3: "signout",
