@@ -45,6 +45,10 @@ class Address:
     def __init__(self, url: str) -> None:
         try:
             self.parts: dict[str, Any] = conninfo.conninfo_to_dict(url)
+            # A password with a bare slash or colon in it ends up here, and would be shown.
+            place = [str(self.parts.get(part) or "") for part in ("host", "port", "dbname")]
+            if "@" in "".join(place) or not (place[1] or "0").replace(",", "0").isdigit():
+                raise ValueError
         except (psycopg.Error, ValueError):
             raise trouble.bad_url(
                 "it is no connection URL of PostgreSQL",

@@ -17,6 +17,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
+from redis.exceptions import AuthorizationError, NoPermissionError
 from redis.retry import Retry
 
 from connector.errors import StoreError
@@ -230,23 +231,29 @@ class RedisStore:
     def _failure(self, error: Exception) -> StoreError:
         """The StoreError for what redis-py raised."""
         words = self.address.clean(str(error)) or type(error).__name__
+        # redis-py keeps the first word of an answer, or makes a class of it.
         code = words.partition(" ")[0]
         made: Callable[[str, str], StoreError] = trouble.unusable
-        if isinstance(error, (redis.AuthenticationError, redis.exceptions.NoPermissionError)):
+        if isinstance(error, _REFUSED):
             made = trouble.refused
-        elif code in ("READONLY", "NOREPLICAS"):
+        elif isinstance(error, redis.ReadOnlyError) or code == "NOREPLICAS":
             made = trouble.read_only
-        elif code in ("OOM", "MISCONF") or isinstance(error, redis.OutOfMemoryError):
+        elif isinstance(error, redis.OutOfMemoryError) or code == "MISCONF":
             made = trouble.full
         elif code == "WRONGTYPE":
             made = trouble.foreign
-        elif code in ("NOAUTH", "WRONGPASS", "NOPERM"):
-            made = trouble.refused
-        elif code in ("BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING") or isinstance(
-            error, (redis.ConnectionError, redis.TimeoutError, OSError)
-        ):
+        elif code in _LATER or isinstance(error, _AWAY):
             made = trouble.unreachable
         return made(self.address.shown, words)
+
+
+_REFUSED = (
+    redis.AuthenticationError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.AuthorizationError,
+)
+_AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
+_LATER = ("BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING")
 
 
 def _hang_up(ear: PubSub) -> None:
