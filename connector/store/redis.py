@@ -17,7 +17,6 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
-from redis.exceptions import AuthorizationError, NoPermissionError
 from redis.retry import Retry
 
 from connector.errors import StoreError

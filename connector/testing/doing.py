@@ -85,28 +85,29 @@ def _begin(task: Callable[..., Any], make_store: Maker, number: int, args: tuple
         return task(store, number, *args)
 
 
-def save_all(store: TokenStore, number: int, rounds: int) -> list[int]:
-    """Try to save every version up to `rounds`; the versions won."""
+def share(store: TokenStore, number: int, versions: int, rounds: int) -> tuple[str, list[int], int]:
+    """What one of several processes does: its view of the lease, the versions it won, the last count."""
+    holder = store.acquire("first", f"holder {number}", ttl_s=_BOUND_S).holder
+    return holder, _save_all(store, number, versions), _count_up(store, number, rounds)
+
+
+def _save_all(store: TokenStore, number: int, versions: int) -> list[int]:
+    """Try to save every version up to `versions`; those won."""
     won: list[int] = []
     while True:
         found = store.load("a")
         version = (found.version if found else 0) + 1
-        if version > rounds:
+        if version > versions:
             return won
         if not refused(store, "a", b"%d/%d" % (number, version), version):
             won.append(version)
 
 
-def take_lease(store: TokenStore, number: int) -> str:
-    """Ask for the lease; its holder."""
-    return store.acquire("a", f"holder {number}", ttl_s=60).holder
-
-
-def count_up(store: TokenStore, number: int, rounds: int) -> int:
+def _count_up(store: TokenStore, number: int, rounds: int) -> int:
     """Count up a number that nothing but the lease guards; the number at the end."""
     me, done, ends = f"holder {number}", 0, time.monotonic() + _BOUND_S
     while done < rounds:
-        if store.acquire("a", me, ttl_s=60).holder != me:
+        if store.acquire("a", me, ttl_s=_BOUND_S).holder != me:
             if time.monotonic() > ends:
                 raise TimeoutError("the lease never came")
             time.sleep(0.001)

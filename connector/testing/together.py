@@ -13,13 +13,11 @@ from connector.testing.doing import (
     Bare,
     Gate,
     Maker,
-    count_up,
     in_processes,
     in_threads,
     opened,
     refused,
-    save_all,
-    take_lease,
+    share,
 )
 from connector.tokenstore import Stored, TokenStore
 
@@ -68,25 +66,19 @@ class TogetherContract(Bare):
 
             assert all(in_threads(8, one))
 
-    def test_of_many_processes_one_saves_each_version(self, make_store: Maker) -> None:
-        """Four processes race for 25 versions, the making of the store included: each is won once."""
-        if self.processes:
-            wins = in_processes(4, save_all, make_store, 25)
-            assert sorted(version for won in wins for version in won) == list(range(1, 26))
-            with opened(make_store) as store:
-                found = store.load("a")
-                assert found is not None
-                assert found.version == 25
-
-    def test_of_many_processes_one_gets_the_lease(self, make_store: Maker) -> None:
-        """Processes that ask at once, on a store that is not made yet, agree on one holder."""
-        if self.processes:
-            assert len(set(in_processes(4, take_lease, make_store))) == 1
-
-    def test_the_lease_excludes_other_processes(self, make_store: Maker) -> None:
-        """A number counted up by four processes, guarded by the lease alone, loses nothing."""
-        if self.processes:
-            assert max(in_processes(4, count_up, make_store, 10)) == 40
+    def test_processes_share_it(self, make_store: Maker) -> None:
+        """Four that begin at once on a store not made yet: one lease, one save, one count at a time."""
+        if not self.processes:
+            return
+        said = in_processes(4, share, make_store, 25, 10)
+        assert len({holder for holder, _, _ in said}) == 1, "they do not agree on who has the lease"
+        wins = sorted(version for _, won, _ in said for version in won)
+        assert wins == list(range(1, 26)), "a version was saved twice, or not at all"
+        assert max(count for _, _, count in said) == 40, "two had the lease at the same time"
+        with opened(make_store) as store:
+            found = store.load("a")
+            assert found is not None
+            assert found.version == 25
 
     def test_it_survives_a_fork(self, make_store: Maker) -> None:
         """A child goes on with the store object of its parent, and neither hears the other's answers."""

@@ -40,6 +40,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def alive(pid: int) -> bool:
+    """Whether a process is there, and not merely waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class RealServer:
     """Started by ``with``; what it writes lies in its folder until it is stopped."""
 
@@ -102,7 +110,7 @@ class RealServer:
         self.send(signal.SIGKILL)
         self._process.wait(20)
         deadline = time.monotonic() + 10
-        while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < deadline:
+        while any(alive(pid) for pid in family) and time.monotonic() < deadline:
             time.sleep(0.01)  # what the first process leaves behind would keep the next from starting
 
     def stop(self, number: int = signal.SIGTERM) -> None:

@@ -170,7 +170,7 @@ def test_a_save_that_returned_survives_a_crash(own_name: str) -> None:
 def test_a_server_that_comes_and_goes() -> None:
     """Restarted: not noticed. Stopped in its tracks: every operation gives up in time, and goes on after it."""
     with Postgresql() as server:
-        store = PostgresqlStore(server.url())
+        store = PostgresqlStore(server.url(), bound_s=2.0)
         store.save("a", b"1", version=1)
         store.wait("a", 0.01)
         server.restart()

@@ -128,7 +128,7 @@ def test_a_save_that_returned_survives_a_crash() -> None:
     """As the store asks for it to be configured: killed right after, record and lease are there."""
     with Redis() as server:
         store = RedisStore(server.url())
-        for version in range(1, 4):
+        for version in (1, 2):
             store.save("a", b"%d" % version, version=version)
             store.acquire("a", "me", ttl_s=60)
             server.kill()
@@ -138,7 +138,7 @@ def test_a_save_that_returned_survives_a_crash() -> None:
             assert store.acquire("a", "you", ttl_s=60).holder == "me"
         store.wait("a", 0.01)
         server.restart()
-        store.save("a", b"after", version=4)  # on connections that the restart has ended
+        store.save("a", b"after", version=3)  # on connections that the restart has ended
         store.wait("a", 0.01)
         server.pause()
         try:
@@ -148,7 +148,7 @@ def test_a_save_that_returned_survives_a_crash() -> None:
             assert time.monotonic() - began < 3
         finally:
             server.resume()
-        assert store.load("a") in (None, Stored(version=4, sealed=b"after"))  # deleted, or not
+        assert store.load("a") in (None, Stored(version=3, sealed=b"after"))  # deleted, or not
         store.close()
 
 
