@@ -28,22 +28,30 @@ class Kept(Generic[T]):
         self._things: deque[tuple[int, str, T]] = deque()
         self._parents: list[T] = []  # of the parent of a fork: kept from being closed by the collector
 
-    def take(self, use: str = "") -> T | None:
-        """One for this use, which belongs to the caller until it gives it back; None: open one."""
-        mine = os.getpid()
-        for _ in range(len(self._things)):
+    def take(self, use: str = "", *, other: bool = True) -> T | None:
+        """One that belongs to the caller until it gives it back; None: there is none, open one.
+
+        Args:
+            use: rather one that was last used for this.
+            other: otherwise any.
+        """
+        mine, spare = os.getpid(), []
+        found: T | None = None
+        while found is None:
             try:
-                found = self._things.pop()
+                pid, kind, thing = self._things.pop()
             except IndexError:
-                return None
-            pid, kind, thing = found
+                break
             if pid != mine:
                 self._parents.append(thing)
             elif kind == use:
-                return thing
+                found = thing
             else:
-                self._things.appendleft(found)
-        return None
+                spare.append((pid, kind, thing))
+        if found is None and other and spare:
+            found = spare.pop(0)[2]
+        self._things.extend(reversed(spare))
+        return found
 
     def give(self, thing: T, use: str = "") -> None:
         """Keep one for the next caller; beyond `most`, the one that lay longest is closed."""

@@ -66,9 +66,16 @@ class Address:
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """One that gives up at `ends`, a moment of `time.monotonic`."""
+    """One that gives up at `ends`, a moment of `time.monotonic`.
+
+    Attributes:
+        channel: what it listens to.
+        news: whether a notification came that nobody has waited for yet.
+    """
 
     ends: float = 0.0
+    channel: str = ""
+    news: bool = False
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
         """Drive psycopg's generator as psycopg does, until `ends`. Raises OperationalError then."""
@@ -86,26 +93,44 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         raise pg.OperationalError("it took too long")
 
     def stale(self) -> bool:
-        """Whether something came that nobody asked for: the server said goodbye, or is gone."""
-        if self.closed:
+        """Whether the server said goodbye, or is gone, while nothing was asked of it."""
+        try:
+            while not self.closed and self._readable(0.0):
+                self._take_news()
+        except psycopg.Error:
             return True
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.fileno(), selectors.EVENT_READ)
-            return bool(selector.select(0))
+        return self.closed
 
-    def hear(self, until: float) -> bool:
-        """Wait for a notification until a moment of `time.monotonic`; True: one came."""
+    def listen(self, channel: str) -> None:
+        """Listen to this channel, and to no other any more."""
+        if self.channel != channel:
+            self.channel, self.news = "", False
+            self.execute(f'UNLISTEN *; LISTEN "{channel}"'.encode())
+            self.channel = channel
+
+    def hear(self, until: float) -> None:
+        """Return when a notification has come, since the last time too; at `until` (monotonic) at the latest."""
+        while True:
+            self._take_news()
+            left = until - time.monotonic()
+            if self.news or left <= 0:
+                self.news = False
+                return
+            self._readable(left)
+
+    def _take_news(self) -> None:
+        self.pgconn.consume_input()
+        while self.pgconn.notifies() is not None:
+            self.news = True
+
+    def _readable(self, within: float) -> bool:
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno(), selectors.EVENT_READ)
-            while True:
-                self.pgconn.consume_input()
-                heard = False
-                while self.pgconn.notifies() is not None:
-                    heard = True
-                left = until - time.monotonic()
-                if heard or left <= 0:
-                    return heard
-                selector.select(left)
+            return bool(selector.select(within))
+
+    def _heard(self, notification: psycopg.Notify) -> None:
+        # It came along with an answer.
+        self.news = self.news or notification.channel == self.channel
 
     def __del__(self, *_: Any) -> None:
         """Without psycopg's warning: what is kept open ends with the process."""
@@ -120,6 +145,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             prepare_threshold=None,  # statements that were prepared trip over some poolers
         )
         made.ends = ends
+        made.add_notify_handler(made._heard)
         try:
             made.execute(_SESSION)
         except BaseException:

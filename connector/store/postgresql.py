@@ -47,19 +47,20 @@ WITH saved AS (UPDATE connector_record SET version = %(version)s, sealed = %(sea
     WHERE account = %(account)s AND version = %(version)s - 1 RETURNING account)
 SELECT pg_notify(%(channel)s, '') FROM saved"""
 # The row that the conflict is with is locked before its end is compared, so two never win; an update that
-# changes nothing is how the one in force comes back from the same statement.
+# changes nothing is how the one in force comes back from the same statement. One moment for all of it: the
+# statement's, so that holder and end are never judged apart.
 _ACQUIRE = """
 INSERT INTO connector_lease AS lease (account, holder, expires_at)
-VALUES (%(account)s, %(holder)s, clock_timestamp() + make_interval(secs => %(ttl)s))
+VALUES (%(account)s, %(holder)s, statement_timestamp() + make_interval(secs => %(ttl)s))
 ON CONFLICT (account) DO UPDATE SET
-    holder = CASE WHEN lease.holder = EXCLUDED.holder OR lease.expires_at <= clock_timestamp()
+    holder = CASE WHEN lease.holder = EXCLUDED.holder OR lease.expires_at <= statement_timestamp()
         THEN EXCLUDED.holder ELSE lease.holder END,
-    expires_at = CASE WHEN lease.holder = EXCLUDED.holder OR lease.expires_at <= clock_timestamp()
-        THEN clock_timestamp() + make_interval(secs => %(ttl)s) ELSE lease.expires_at END
+    expires_at = CASE WHEN lease.holder = EXCLUDED.holder OR lease.expires_at <= statement_timestamp()
+        THEN statement_timestamp() + make_interval(secs => %(ttl)s) ELSE lease.expires_at END
 RETURNING holder, extract(epoch FROM expires_at)::float8"""
 _HOLDER = """
 SELECT holder, extract(epoch FROM expires_at)::float8 FROM connector_lease
-WHERE account = %(account)s AND expires_at > clock_timestamp()"""
+WHERE account = %(account)s AND expires_at > statement_timestamp()"""
 _RELEASE = """
 WITH gone AS (DELETE FROM connector_lease WHERE account = %(account)s AND holder = %(holder)s
     RETURNING account)
@@ -88,8 +89,8 @@ class PostgresqlStore:
         self.address = Address(url)
         self._bound_s = bound_s
         self._migrations = migrations
-        self._idle: Kept[Connection] = Kept(Connection.close)
-        self._ears: Kept[Connection] = Kept(Connection.close)
+        # Few, since a server has not many for a fleet of processes.
+        self._idle: Kept[Connection] = Kept(Connection.close, most=2)
 
     def __repr__(self) -> str:
         return f"<PostgresqlStore {self.address.shown}>"
@@ -144,25 +145,32 @@ class PostgresqlStore:
 
     def wait(self, account: str, timeout_s: float) -> None:
         """See `connector.tokenstore.Waking`."""
-        ends = time.monotonic() + timeout_s
-        ear = self._ears.take(account)
+        ends, db = time.monotonic() + timeout_s, self._at_hand(account)
         try:
-            if ear is None:
-                ear = Connection.to(self.address, time.monotonic() + self._bound_s)
-                ear.execute(f'LISTEN "{_channel(account)}"'.encode())
-            ear.hear(ends)
-            # It goes on listening: what happens before this caller waits again is not missed.
-            self._ears.give(ear, account)
+            db = db or Connection.to(self.address, time.monotonic() + self._bound_s)
+            db.ends = time.monotonic() + self._bound_s
+            db.listen(_channel(account))
+            db.hear(ends)
         except (psycopg.Error, OSError):
             # Being woken is a courtesy; what is the matter shows when the caller looks again.
-            if ear is not None:
-                ear.close()
+            if db is not None:
+                db.close()
             time.sleep(max(0.0, min(ends - time.monotonic(), 0.5)))
+        else:
+            # It goes on listening: what happens before this caller waits again is not missed.
+            self._idle.give(db, account)
 
     def close(self) -> None:
         """See `TokenStore.close`."""
         self._idle.close()
-        self._ears.close()
+
+    def _at_hand(self, account: str) -> Connection | None:
+        """A connection that is open and good, rather one that listens for this account; None: open one."""
+        while True:
+            db = self._idle.take(account)
+            if db is None or not db.stale():
+                return db
+            db.close()
 
     def _is_there(self, values: Mapping[str, Any], ends: float) -> bool:
         try:
@@ -189,10 +197,8 @@ class PostgresqlStore:
         """
         ends = ends or time.monotonic() + self._bound_s
         while True:
-            db = self._idle.take()
-            while db is not None and db.stale():
-                db.close()
-                db = self._idle.take()
+            account = str(values.get("account", ""))
+            db = self._at_hand(account)
             known = db is not None
             try:
                 db = db or self._open(ends, making)
@@ -202,13 +208,13 @@ class PostgresqlStore:
                 rows = db.execute(query, values).fetchall()
             except (psycopg.Error, UnicodeError, OSError) as error:
                 # A table that has vanished is looked for anew, as a connection is.
-                again = db is not None and (db.closed or isinstance(error, UndefinedTable))
+                again = isinstance(error, UndefinedTable) or (twice and db is not None and db.closed)
                 if db is not None:
                     db.close()
-                if not (twice and known and again and time.monotonic() < ends):
+                if not (known and again and time.monotonic() < ends):
                     raise failure(error, self.address) from None
             else:
-                self._idle.give(db)
+                self._idle.give(db, account)
                 return rows
 
     def _open(self, ends: float, making: bool) -> Connection | None:

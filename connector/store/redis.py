@@ -149,7 +149,7 @@ class RedisStore:
     def wait(self, account: str, timeout_s: float) -> None:
         """See `connector.tokenstore.Waking`."""
         ends = time.monotonic() + timeout_s
-        ear = self._ears.take(account)
+        ear = self._ears.take(account, other=False)
         try:
             if ear is None:
                 ear = self._client.pubsub()

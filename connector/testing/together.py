@@ -140,6 +140,8 @@ class TogetherContract(Bare):
             other.acquire("a", "other", ttl_s=_LONG_S)
             wait("a", 0.01)
             other.release("a", "other")
+            store.load("a")
+            store.holder("a")
             began = time.monotonic()
             wait("a", 5 * self.bound_s)
             assert time.monotonic() - began < self.bound_s
