@@ -34,7 +34,7 @@ from connector.effects import (
 )
 from connector.errors import ConnectorError, PluginError, StoreError
 from connector.jwts import new_dpop_key
-from connector.post import Poster
+from connector.post import Poster, tls_context
 from connector.record import Record
 from connector.reply import Reply
 from connector.seal import Sealer
@@ -120,6 +120,8 @@ class World:
         """What calls are made of, as of now."""
         account = self.account
         assert account is not None, "a world whose flows make calls has an account"
+        # Before a lease is taken and anything is journalled: no waiting makes these files better.
+        tls_context(account.tls)
         if self.discovery is not None:
             account = self.discovery.complete(account)
         return Ready(

@@ -56,6 +56,8 @@ class Wish:
         have: the record in this process's memory; None: nothing yet.
         rejected: fingerprint of an access token that the API refused; empty: none.
         early: renew although the token at hand still works.
+        on_demand: a person asks for another token although the one at hand (`rejected`) works; it is not
+            put at risk for that.
         patience_s: how long to wait for another holder of the lease.
         lease_s: length of a lease; longer than a token call may take.
         call_s: how long a token call may take at most.
@@ -69,6 +71,7 @@ class Wish:
     have: Record | None = None
     rejected: str = ""
     early: bool = False
+    on_demand: bool = False
     patience_s: float = 50.0  # longer than a lease: a holder that died costs its heirs time, not an error
     lease_s: float = 45.0
     call_s: float = 32.0
@@ -209,7 +212,8 @@ def _hopeless(wish: Wish, record: Record, now: float) -> None:
             resolution=f"set `auto_refresh: true`, or run `connector refresh {account.name}`",
         )
     doubtful = record.spending and not _settles(wish, record.spending, now)
-    if record.spending and doubtful and usable(record.token, wish.window, now, rejected=wish.rejected):
+    rejected = "" if wish.on_demand else wish.rejected
+    if record.spending and doubtful and usable(record.token, wish.window, now, rejected=rejected):
         # Showing it again could end the family, and with it the access token that still works.
         assert record.token is not None
         raise RenewalError(

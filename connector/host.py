@@ -28,6 +28,7 @@ from connector.opening import Opening
 from connector.post import Poster
 from connector.recordkey import record_key
 from connector.result import Listener, RunResult
+from connector.secret import Hidden
 from connector.service import Service
 from connector.snap import PipelineSpec
 from connector.source import Counts
@@ -165,7 +166,10 @@ class Host:
 
         Raises ConnectorError ``bad_token_reply``; the login there was stays then.
         """
-        return self._login(account).adopt(reply)
+        # An error's frames may be shown to a crash reporter: none of them holds the reply.
+        hidden: Hidden[Mapping[str, Any]] = Hidden(reply)
+        del reply
+        return self._login(account).adopt(hidden)
 
     def authorization(
         self,
@@ -218,9 +222,13 @@ class Host:
         """Whether the account's grant begins with a person; others sign in by themselves."""
         return self._login(account, start=False).interactive
 
-    def renew(self, account: str) -> Token:
-        """Renew now, whatever the state of the token, also with ``auto_refresh: false``."""
-        return self._login(account).renew()
+    def renew(self, account: str, *, force: bool = False) -> Token:
+        """Renew now, whatever the state of the token, also with ``auto_refresh: false``.
+
+        Args:
+            force: also when a refresh token in doubt would be shown again while its access token works.
+        """
+        return self._login(account).renew(force=force)
 
     def status(self, account: str) -> Status:
         """State, expiry, holder of the lease, last refusal. Asks the store, never the network."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from connector.errors import StoreError
 from connector.seal import Key, Sealer
+from connector.secret import Secret
 
 _SERVICE = "connector"
 _IN_ENVIRONMENT, _IN_KEYRING = "CONNECTOR_KEY", "the OS keyring"
@@ -44,8 +45,9 @@ def sealer_for(
 
     Raises StoreError ``bad_key``, ``key_exposed``, ``key_missing`` or ``keyring_locked``.
     """
-    text = environ.get(_IN_ENVIRONMENT, "")
-    if text.strip():
+    text = Secret(environ.get(_IN_ENVIRONMENT, "").strip())
+    del environ  # from here on an error's frames may be shown, and an environment is full of secrets
+    if text:
         return Sealer(parse_keys(text, where=_IN_ENVIRONMENT), where=_IN_ENVIRONMENT)
     ring = _system_keyring() if keyring == "system" else keyring
     found = _existing(ring, url, key_file)
@@ -68,7 +70,7 @@ def _existing(ring: Any, url: str, key_file: Path) -> Sealer | None:
     # lexists: a link that leads nowhere is a key that is missing, not an invitation to make one.
     if os.path.lexists(key_file):
         return _of_file(key_file)
-    text = _from_ring(ring, url) if ring is not None else ""
+    text = Secret(_from_ring(ring, url) if ring is not None else "")
     return _of_ring(ring, url, text) if text else None
 
 
@@ -79,7 +81,7 @@ def _made(ring: Any, url: str, key_file: Path) -> Sealer:
         with contextlib.suppress(Exception):
             ring.set_password(_SERVICE, url, made)
             # Read back: where the lock is of no use, of two that make a key the last wins for both.
-            return _of_ring(ring, url, ring.get_password(_SERVICE, url) or made)
+            return _of_ring(ring, url, Secret(ring.get_password(_SERVICE, url) or made))
     _write(key_file, [new_key()], replace=False)
     return _of_file(key_file)
 
@@ -88,11 +90,11 @@ def _of_file(path: Path) -> Sealer:
     return Sealer(_read(path), where=str(path), reload=lambda: _read(path))
 
 
-def _of_ring(ring: Any, url: str, text: str) -> Sealer:
+def _of_ring(ring: Any, url: str, text: Secret) -> Sealer:
     return Sealer(
         parse_keys(text, where=_IN_KEYRING),
         where=_IN_KEYRING,
-        reload=lambda: parse_keys(_from_ring(ring, url) or text, where=_IN_KEYRING),
+        reload=lambda: parse_keys(Secret(_from_ring(ring, url)) or text, where=_IN_KEYRING),
     )
 
 
@@ -124,31 +126,37 @@ def encode(keys: Iterable[Key]) -> str:
     return " ".join(base64.urlsafe_b64encode(key.raw).decode() for key in keys)
 
 
-def parse_keys(text: str, *, where: str) -> tuple[Key, ...]:
+def parse_keys(text: Secret, *, where: str) -> tuple[Key, ...]:
     """The opposite of `encode`; commas and new lines separate as well. Raises StoreError ``bad_key``."""
-    keys = []
-    for word in text.replace(",", " ").split():
-        try:
-            keys.append(Key(base64.b64decode(word.replace("-", "+").replace("_", "/"), validate=True)))
-        except (binascii.Error, ValueError):
-            raise StoreError(
-                f"what {where} holds is no encryption key",
-                code="bad_key",
-                reason="it is not base64",
-                resolution="make one with `connector key new`",
-            ) from None
+    keys = _decoded(text)
+    if keys is None:
+        raise StoreError(
+            f"what {where} holds is no encryption key",
+            code="bad_key",
+            reason="it is not base64",
+            resolution="make one with `connector key new`",
+        )
     if not keys:
         raise StoreError(
             f"{where} is empty", code="bad_key", resolution="make a key with `connector key new`"
         )
-    return tuple(keys)
+    return keys
+
+
+def _decoded(text: Secret) -> tuple[Key, ...] | None:
+    """None: it is no key. Not an error: its frames would hold what was meant to be one."""
+    words = text.reveal().replace(",", " ").replace("-", "+").replace("_", "/").split()
+    try:
+        return tuple(Key(base64.b64decode(word, validate=True)) for word in words)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _read(path: Path) -> tuple[Key, ...]:
     try:
         with path.open(encoding="ascii", errors="replace") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read(65536)
+            text = Secret(file.read(65536))
     except OSError as error:
         raise StoreError(
             f"the key file {path} cannot be read",

@@ -19,7 +19,7 @@ from connector.inspection import Introspection
 from connector.post import Poster
 from connector.record import Record
 from connector.reply import read_adopted
-from connector.secret import Secret
+from connector.secret import Hidden, Secret
 from connector.signin import begin_code, begin_device, finish, poll
 from connector.signout import introspect, logout
 from connector.source import TokenSource
@@ -141,14 +141,14 @@ class Login:
             if record.token is None or record.dead:
                 reply = begin()
                 if reply is not None:
-                    self.adopt(reply)
+                    self.adopt(Hidden(reply))
 
     @property
     def interactive(self) -> bool:
         """Whether a person must take part in the beginning."""
         return self._grant.interactive
 
-    def adopt(self, reply: Mapping[str, Any]) -> Token:
+    def adopt(self, reply: Hidden[Mapping[str, Any]]) -> Token:
         """Make a token reply that a person holds the login of this account.
 
         Raises ConnectorError ``bad_token_reply`` when it is none; nothing is changed then.
@@ -201,12 +201,12 @@ class Login:
         """The account with every URL that its server tells."""
         return self._world.ready().account
 
-    def renew(self) -> Token:
+    def renew(self, *, force: bool = False) -> Token:
         """Renew now, whatever the state. Raises as `TokenSource.token` does."""
         record = self._world.load()
         if self._grant.interactive and record.token is None:
             raise login_needed(self.account, record)
-        return self.source.renew_now()
+        return self.source.renew_now(force=force)
 
     def status(self) -> Status:
         """What the store knows; no network."""

@@ -16,7 +16,7 @@ from connector.account import Account
 from connector.endpointparts import ResponseSpec
 from connector.errors import ConnectorError
 from connector.reading import cleaned, first, moment_of, number_of, parse, pointed, retry_after
-from connector.secret import Secret
+from connector.secret import Hidden, Secret
 from connector.token import Token
 
 TEN_YEARS_S = 10 * 365.25 * 86_400
@@ -125,6 +125,8 @@ def read_answer(
 
 def read_refusal(account: Account, reply: Reply, secrets: Iterable[Secret]) -> Refusal:
     """Read an answer that is known to be a no."""
+    if 300 <= reply.status < 400:
+        return _redirected(reply)
     data = parse(reply.body, reply.headers.get("content-type", ""))
     return _refusal(account, reply, data, tuple(secrets), status=max(reply.status, 400))
 
@@ -136,28 +138,41 @@ def _redirected(reply: Reply) -> Refusal:
     )
 
 
-def read_adopted(account: Account, data: Mapping[str, Any], *, now: float) -> Token:
+def read_adopted(account: Account, data: Hidden[Mapping[str, Any]], *, now: float) -> Token:
     """Read a token reply that a person already holds; `expires_in` counts from now, 0 means expired.
 
-    Raises ConnectorError (``bad_token_reply``) that says what is missing.
+    Raises ConnectorError (``bad_token_reply``) that says what is missing; its frames hold no secret.
     """
+    found = _adopted(account, data.reveal(), now)
+    if isinstance(found, Token):
+        return found
+    raise ConnectorError(
+        "this is not a token reply",
+        code="bad_token_reply",
+        reason=found,
+        resolution='it looks like {"access_token": "...", "refresh_token": "...", "expires_in": 3600}',
+    )
+
+
+def _adopted(account: Account, data: Mapping[str, Any], now: float) -> Token | str:
+    """The token, or what is wrong."""
     if not isinstance(data, Mapping):
-        raise _bad_adopted("it is not a JSON object")
+        return "it is not a JSON object"
     access, refresh = data.get("access_token"), data.get("refresh_token")
     for name, value in (("access_token", access), ("refresh_token", refresh)):
         if value is not None and (not isinstance(value, str) or not _TOKEN_TEXT.fullmatch(value)):
-            raise _bad_adopted(f"{name} must be text without spaces or control characters")
+            return f"{name} must be text without spaces or control characters"
     if not access and not refresh:
-        raise _bad_adopted("it has neither access_token nor refresh_token")
+        return "it has neither access_token nor refresh_token"
     if _unusable_type(data.get("token_type")):
-        raise _bad_adopted(f"its token_type is not Bearer but {cleaned(str(data['token_type']))!r}")
+        return f"its token_type is not Bearer but {cleaned(str(data['token_type']))!r}"
     expires_at = moment_of(data.get("expires_at"))
     if data.get("expires_at") is not None and expires_at is None:
-        raise _bad_adopted("expires_at must be seconds since the epoch or an ISO 8601 date with time zone")
+        return "expires_at must be seconds since the epoch or an ISO 8601 date with time zone"
     if expires_at is None and data.get("expires_in") is not None:
         seconds = number_of(data["expires_in"])
         if seconds is None:
-            raise _bad_adopted("expires_in must be a number of seconds")
+            return "expires_in must be a number of seconds"
         expires_at = now + max(seconds, 0.0)
     if expires_at is not None:
         expires_at = min(expires_at, now + TEN_YEARS_S)
@@ -170,15 +185,6 @@ def read_adopted(account: Account, data: Mapping[str, Any], *, now: float) -> To
         refresh_token=Secret(refresh) if refresh else None,
         scopes=_scopes(data.get("scope"), account.endpoint.scopes.separator),
         captured=_captured(data, account.endpoint.response),
-    )
-
-
-def _bad_adopted(reason: str) -> ConnectorError:
-    return ConnectorError(
-        "this is not a token reply",
-        code="bad_token_reply",
-        reason=reason,
-        resolution='it looks like {"access_token": "...", "refresh_token": "...", "expires_in": 3600}',
     )
 
 
@@ -203,6 +209,10 @@ def _token(
             description=f"the token_type is {cleaned(str(kind))!r}, not Bearer",
             spent=True,
         )
+    if dpop_key is not None and previous is None and not bound:
+        # At a login nothing is lost by refusing; a renewal's refresh token would be.
+        words = "the server did not bind the token to our key, and dpop: true asks for that"
+        return Refusal(kind="protocol", status=reply.status, description=words)
     refresh = first(data, spec.refresh_token)
     if isinstance(refresh, str) and _TOKEN_TEXT.fullmatch(refresh):
         new_refresh: Secret | None = Secret(refresh)
@@ -233,7 +243,8 @@ def _unusable_type(kind: Any) -> bool:
 
 
 def _type(kind: Any) -> str:
-    return kind if isinstance(kind, str) and _TYPE_TEXT.fullmatch(kind) else "Bearer"
+    text = kind.strip() if isinstance(kind, str) else ""
+    return text if _TYPE_TEXT.fullmatch(text) else "Bearer"
 
 
 def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:

@@ -10,7 +10,9 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
+
+T = TypeVar("T")
 
 
 class Secret:
@@ -63,6 +65,25 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled: open the manifest again in the other process")
+
+
+class Hidden(Generic[T]):
+    """Any value that holds secrets, on its way through frames that an error may show."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def reveal(self) -> T:
+        """Return the value itself; keep it in no variable of a frame that may raise."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Hidden(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Hidden value is not pickled")
 
 
 _REFERENCE = re.compile(r"\$\{([a-z][a-z0-9_+.-]*):([^{}]*)\}")

@@ -14,7 +14,7 @@ from connector.account import Account
 from connector.endpoint import endpoint_from_spec
 from connector.errors import ConnectorError
 from connector.reply import Refusal, Reply, read_adopted, read_reply
-from connector.secret import Secret
+from connector.secret import Hidden, Secret
 from connector.token import Token
 
 NOW = 1_800_000_000.0
@@ -148,13 +148,15 @@ def test_form_encoded_and_nested_replies() -> None:
 def test_bad_replies_are_not_adopted(reply: Any) -> None:
     """What is no token reply is refused with its reason, and without its values."""
     with pytest.raises(ConnectorError) as caught:
-        read_adopted(account(), reply, now=NOW)
+        read_adopted(account(), Hidden(reply), now=NOW)
     assert caught.value.code == "bad_token_reply"
 
 
 def test_adopting_counts_from_now() -> None:
     """expires_in 0 means expired, a refresh token alone is enough, ISO moments are read."""
-    assert read_adopted(account(), {"access_token": "t", "expires_in": 0}, now=NOW).expires_at == NOW
-    assert read_adopted(account(), {"refresh_token": "r"}, now=NOW).expires_at == NOW
-    found = read_adopted(account(), {"access_token": "t", "expires_at": "2030-01-01T00:00:00Z"}, now=NOW)
+    assert read_adopted(account(), Hidden({"access_token": "t", "expires_in": 0}), now=NOW).expires_at == NOW
+    assert read_adopted(account(), Hidden({"refresh_token": "r"}), now=NOW).expires_at == NOW
+    found = read_adopted(
+        account(), Hidden({"access_token": "t", "expires_at": "2030-01-01T00:00:00Z"}), now=NOW
+    )
     assert found.expires_at == 1_893_456_000

@@ -109,7 +109,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.channel = channel
 
     def hear(self, until: float) -> None:
-        """Return when a notification has come, since the last time too; at `until` (monotonic) at the latest."""
+        """Return when a notification has come, since the last time too, or at `until` (monotonic)."""
         while True:
             self._take_news()
             left = until - time.monotonic()

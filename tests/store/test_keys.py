@@ -145,9 +145,9 @@ def test_a_link_that_leads_nowhere_is_a_missing_key(tmp_path: Path) -> None:
 def test_keys_as_text() -> None:
     """Spaces, commas and new lines separate; both alphabets of base64 are read."""
     keys = (new_key(), new_key())
-    assert parse_keys(encode(keys), where="x") == keys
-    assert parse_keys(encode(keys).replace(" ", ",\n"), where="x") == keys
-    assert parse_keys(encode(keys).replace("-", "+").replace("_", "/"), where="x") == keys
+    assert parse_keys(Secret(encode(keys)), where="x") == keys
+    assert parse_keys(Secret(encode(keys).replace(" ", ",\n")), where="x") == keys
+    assert parse_keys(Secret(encode(keys).replace("-", "+").replace("_", "/")), where="x") == keys
 
 
 # --- many at once -----------------------------------------------------------------------------------------

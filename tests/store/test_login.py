@@ -16,7 +16,7 @@ from connector.grants import RefreshToken
 from connector.keys import encode
 from connector.login import Login
 from connector.post import Poster
-from connector.secret import Secret
+from connector.secret import Hidden, Secret
 from connector.store import MemoryStore, SqliteStore
 from connector.tokenstore import TokenStore, VersionConflict
 from connector.vault import Vault
@@ -77,7 +77,7 @@ def test_a_life(make: Make, clock: Any) -> None:
 
     login = make(serve=serve)
     assert login.status().state == "needs_authorization"
-    login.adopt(REPLY)
+    login.adopt(Hidden(REPLY))
     assert login.status().state == "ready"
     assert login.status().refreshable
     clock.now += 900
@@ -116,9 +116,9 @@ def test_renewing_what_nobody_authorized(make: Make) -> None:
 def test_a_bad_reply_changes_nothing(make: Make, reply: dict[str, Any]) -> None:
     """The login there was stays."""
     login = make()
-    login.adopt(REPLY)
+    login.adopt(Hidden(REPLY))
     with pytest.raises(ConnectorError) as caught:
-        login.adopt(reply)
+        login.adopt(Hidden(reply))
     assert caught.value.code == "bad_token_reply"
     assert login.source.token().access_token.reveal() == "first"
 
@@ -126,9 +126,9 @@ def test_a_bad_reply_changes_nothing(make: Make, reply: dict[str, Any]) -> None:
 def test_adopting_replaces_what_memory_holds(make: Make) -> None:
     """The next request already goes out with the login that a person just brought."""
     login = make()
-    login.adopt(REPLY)
+    login.adopt(Hidden(REPLY))
     assert login.source.token().access_token.reveal() == "first"
-    login.adopt({**REPLY, "access_token": "brought"})
+    login.adopt(Hidden({**REPLY, "access_token": "brought"}))
     assert login.source.token().access_token.reveal() == "brought"
 
 
@@ -136,7 +136,7 @@ def test_adopting_replaces_what_memory_holds(make: Make) -> None:
 def test_adopting_mends_a_record_that_nobody_can_open(make: Make, tmp_path: Path, damage: str) -> None:
     """What every message about a lost key or a damaged record advises does work."""
     store = SqliteStore(tmp_path / "t.db")
-    make(store).adopt(REPLY)
+    make(store).adopt(Hidden(REPLY))
     if damage == "bytes":
         store.save("acme#1", b"junk", version=2)
     else:
@@ -147,7 +147,7 @@ def test_adopting_mends_a_record_that_nobody_can_open(make: Make, tmp_path: Path
     with pytest.raises(StoreError) as caught:
         login.status()
     assert caught.value.code == {"bytes": "corrupt_record", "key": "wrong_key"}[damage]
-    login.adopt(REPLY)
+    login.adopt(Hidden(REPLY))
     assert login.status().state == "ready"
 
 
@@ -168,10 +168,10 @@ class Busy(MemoryStore):
 def test_adopting_insists_but_not_for_ever(make: Make) -> None:
     """A person's word counts over a renewal at the same moment; a store that always refuses is told of."""
     login = make(Busy(10))
-    assert login.adopt(REPLY).access_token.reveal() == "first"
+    assert login.adopt(Hidden(REPLY)).access_token.reveal() == "first"
     assert login.status().state == "ready"
     with pytest.raises(VersionConflict):
-        make(Busy(10**9)).adopt(REPLY)
+        make(Busy(10**9)).adopt(Hidden(REPLY))
 
 
 def test_a_beginning_without_a_person(make: Make, tmp_path: Path) -> None:

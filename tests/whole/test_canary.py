@@ -407,7 +407,6 @@ def test_adopting_what_is_no_token_reply(rig: Rig) -> None:
     assert rig.verdict(frames=False) == []
 
 
-@pytest.mark.xfail(reason="Host.adopt and those below it keep the reply in their variables", strict=True)
 def test_frames_of_a_failed_adoption(rig: Rig) -> None:
     """An error of `adopt` that a crash reporter gets shows no variable with the reply in it."""
     host = rig.open()
@@ -415,7 +414,6 @@ def test_frames_of_a_failed_adoption(rig: Rig) -> None:
     assert rig.verdict() == []
 
 
-@pytest.mark.xfail(reason="sealer_for has the whole environment in a variable", strict=True)
 def test_frames_of_a_bad_key(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error about the key shows no variable with the environment, and so every secret, in it."""
     monkeypatch.setenv("CONNECTOR_KEY", "this is no key")
