@@ -137,8 +137,8 @@ def test_what_another_renewed_is_taken_at_once(
     saved: list[float] = []
 
     def finish() -> None:
-        world.save(fresh)
         saved.append(time.monotonic())
+        world.save(fresh)
         store.release("a", "other")
 
     other = threading.Timer(HELD_S, finish)
