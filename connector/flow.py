@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 from connector.account import Account
 from connector.effects import (
     Acquire,
+    Await,
     Effect,
     Load,
     NoReply,
@@ -152,7 +153,7 @@ class _Leased:
 def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
     """Wait for the lease. Returns it, or a record that makes the renewal needless."""
     started: float = yield Now()
-    waited, pause = 0.0, 0.02
+    waited, pause, woken = 0.0, 0.02, 0.02
     ready: Ready | None = None
     while True:
         record: Record = yield Load()
@@ -177,9 +178,14 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
                 reason=f"{lease.holder} holds the lease",
                 retry_after=min(wish.lease_s, max(0.0, lease.expires_at - now)),
             )
-        yield Wait(pause)
-        waited += pause
-        pause = min(0.5, pause * (1.5 + wish.jitter))
+        # The first is short for both: who begins to listen only now may have missed the release already.
+        took: float = yield Await(pause, woken)
+        waited += took
+        pause, woken = min(0.5, pause * (1.5 + wish.jitter)), min(_WOKEN_S, woken * (3.5 + wish.jitter))
+
+
+# A wake-up that is lost on its way costs this much, and so does a holder that died.
+_WOKEN_S = 5.0
 
 
 def _answers(wish: Wish, record: Record, now: float) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from connector.account import Account
 from connector.counts import Counts as Counts
 from connector.drive import World, run
-from connector.errors import ConnectorError, NotAuthorizedError, RenewalError
+from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
 from connector.flight import Flight, landed
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
@@ -304,6 +304,8 @@ class TokenSource:
             # another manifest cures is written down nowhere, and must not become a storm of token calls.
             soon = isinstance(error, NotAuthorizedError) and error.code == "needs_authorization"
             pause = 1.0 if soon else 5.0 * 2.0 ** min(self._errors_in_a_row, 6)
+            if isinstance(error, StoreError):
+                pause = 2.0  # without the store there are no token calls: that it is back is seen soon
         pause = min(pause, 300.0)
         self._later_until = now + max(1.0, pause)
         if landing.early or landing.rejected != self._rejected:
