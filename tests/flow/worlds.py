@@ -42,6 +42,8 @@ FATES: dict[str, tuple[bool, tuple[int, dict[str, str], bytes] | None]] = {
     "empty": (True, (200, {"content-type": "application/json"}, b"{}")),
     "redirect": (False, (307, {"location": "https://elsewhere.example.com"}, b"")),
 }
+# Whoever hears one of these knows that nothing was used up: showing it again is no second showing.
+UNSPENT = ("429", "wrong client", "wrong scope", "redirect")
 # What may happen to a store: it fails and has done nothing; it has done what was asked, and the answer is lost.
 TROUBLES = ("fails", "fails after")
 
@@ -143,6 +145,7 @@ class World:
 
     Attributes:
         shown: how often each refresh token was sent to its server.
+        away: the store cannot be reached by anybody.
         forgot_lease: the store broke a promise, so what rests on it may not hold.
     """
 
@@ -154,12 +157,15 @@ class World:
     leases: dict[str, Lease] = field(default_factory=dict)
     flights: list[Flight] = field(default_factory=list)
     shown: Counter[str] = field(default_factory=Counter)
+    away: bool = False
     forgot_lease: bool = False
 
     def __post_init__(self) -> None:
         for name in ("a", "b"):
             self.servers[name] = Server(name, grace_s=GRACE_S if self.grace else 0.0)
             self.adopt(name)
+        # They have been used up to their end.
+        self.now += LIFETIME_S
 
     def account(self, name: str) -> Account:
         endpoint = {
@@ -250,6 +256,7 @@ class World:
         flight.calls += 1
         shown = form.get("refresh_token", "")
         if shown:
+            self._hold(flight)
             assert shown.startswith(f"{flight.account}."), "the refresh token of another account"
             self.shown[shown] += 1
             journal = flight.journal
@@ -257,6 +264,16 @@ class World:
             assert journal.presents == Secret(shown).fingerprint
             assert self.shown[shown] == 1 or journal.attempts >= 2 or self.forgot_lease, "shown again"
         return True
+
+    def _hold(self, flight: Flight) -> None:
+        """Whoever shows a refresh token has the lease, and has it for as long as the call may take."""
+        lease = self.leases.get(flight.account)
+        if not self.forgot_lease:
+            assert lease is not None
+            assert lease.holder == flight.process.holder, "shown without the lease"
+            assert lease.expires_at >= self.now + flight.wish.call_s - 0.001, (
+                "the lease may end during the call"
+            )
 
     def _perform(self, flight: Flight, effect: Effect, fate: str, trouble: str) -> Any:
         match effect:
@@ -276,7 +293,7 @@ class World:
                 )
             case Post():
                 return self._answer(flight, fate)
-        if trouble == "fails":
+        if trouble == "fails" or self.away:
             raise StoreError("the store is away")
         result = self._stored(flight, effect)
         if trouble == "fails after":
@@ -316,6 +333,8 @@ class World:
         if processed:
             status, data = self.servers[flight.account].post(form, self.now)
             body = json.dumps(data).encode()
+        if fate in UNSPENT and "refresh_token" in form:
+            self.shown[form["refresh_token"]] -= 1
         if fate in FATES:
             if instead is None:
                 return NoReply(sent=True, words="lost")
