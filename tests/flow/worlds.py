@@ -54,9 +54,10 @@ class Server:
 
     name: str
     grace_s: float = 0.0
-    current: str = ""
     issued: int = 0
-    families: int = 0
+    newest: dict[str, str] = field(
+        default_factory=dict
+    )  # of each family, the last one is that of the last login
     dead: set[str] = field(default_factory=set)
     used: dict[str, tuple[str, float]] = field(default_factory=dict)
     ends: dict[str, float] = field(default_factory=dict)
@@ -65,19 +66,23 @@ class Server:
         return token.split(".")[1]
 
     @property
+    def current(self) -> str:
+        """The newest refresh token of the last login."""
+        return list(self.newest.values())[-1]
+
+    @property
     def lives(self) -> bool:
-        """Whether the newest refresh token is worth anything."""
-        return bool(self.current) and self.family(self.current) not in self.dead
+        """Whether that is worth anything."""
+        return self.family(self.current) not in self.dead
 
     def login(self, now: float) -> dict[str, Any]:
-        """A person, or an assertion, begins a new family."""
-        self.families += 1
-        return self._issue(f"f{self.families}", now)
+        """A person, or an assertion, begins a new family; older ones live on."""
+        return self._issue(f"f{len(self.newest) + 1}", now)
 
     def _issue(self, family: str, now: float) -> dict[str, Any]:
         self.issued += 1
-        self.current = f"{self.name}.{family}.r{self.issued}"
-        return self._reply(self.current, now)
+        self.newest[family] = f"{self.name}.{family}.r{self.issued}"
+        return self._reply(self.newest[family], now)
 
     def _reply(self, refresh_token: str, now: float) -> dict[str, Any]:
         access = f"{self.name}.{self.family(refresh_token)}.a{len(self.ends)}"
@@ -89,9 +94,9 @@ class Server:
             return 200, self.login(now)
         token = form["refresh_token"]
         family = self.family(token)
-        if token == self.current and self.lives:
+        if token == self.newest.get(family) and family not in self.dead:
             reply = self._issue(family, now)
-            self.used[token] = (self.current, now)
+            self.used[token] = (self.newest[family], now)
             return 200, reply
         successor, at = self.used.get(token, ("", 0.0))
         if successor and family not in self.dead and now - at < self.grace_s:
@@ -145,6 +150,7 @@ class World:
 
     Attributes:
         shown: how often each refresh token was sent to its server.
+        kept: leases whose holders could not give them back, since the store failed.
         away: the store cannot be reached by anybody.
         forgot_lease: the store broke a promise, so what rests on it may not hold.
     """
@@ -157,6 +163,7 @@ class World:
     leases: dict[str, Lease] = field(default_factory=dict)
     flights: list[Flight] = field(default_factory=list)
     shown: Counter[str] = field(default_factory=Counter)
+    kept: set[str] = field(default_factory=set)
     away: bool = False
     forgot_lease: bool = False
 
@@ -293,6 +300,8 @@ class World:
                 )
             case Post():
                 return self._answer(flight, fate)
+        if (trouble or self.away) and isinstance(effect, (Acquire, Release)):
+            self.kept.add(flight.process.holder)
         if trouble == "fails" or self.away:
             raise StoreError("the store is away")
         result = self._stored(flight, effect)
