@@ -1,9 +1,12 @@
-# make run    set everything up and run manifest.yaml
-# make test   set everything up and pass every test
+# make run      set everything up and run manifest.yaml
+# make test     set everything up and pass every test
+# make soak     the proofs of docs/renewal.md in full, some fifteen minutes
+# make figures  the same, and put what came of it into that page
+# make nightly  20,000 worlds in which everything goes wrong that may
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-quick lint clean help
+.PHONY: run test test-quick soak figures nightly lint clean help
 
 run: .venv/.run
 	@$(BIN)/connector run --jobs 2
@@ -14,6 +17,15 @@ test: lint .venv/.servers
 # Without those that need servers, a registry or a second environment.
 test-quick: .venv/.dev
 	@$(BIN)/python -m pytest -m "not slow"
+
+soak: .venv/.servers
+	@$(BIN)/python -m tests.proof.figures
+
+figures: .venv/.servers
+	@$(BIN)/python -m tests.proof.figures --write
+
+nightly: .venv/.dev
+	@$(BIN)/python -m pytest tests/flow/test_machine.py --hypothesis-profile=nightly
 
 lint: .venv/.dev
 	@$(BIN)/ruff format --check --quiet .

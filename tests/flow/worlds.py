@@ -42,6 +42,8 @@ FATES: dict[str, tuple[bool, tuple[int, dict[str, str], bytes] | None]] = {
     "empty": (True, (200, {"content-type": "application/json"}, b"{}")),
     "redirect": (False, (307, {"location": "https://elsewhere.example.com"}, b"")),
 }
+# Whoever hears one of these knows that nothing was used up: showing it again is no second showing.
+UNSPENT = ("429", "wrong client", "wrong scope", "redirect")
 # What may happen to a store: it fails and has done nothing; it has done what was asked, and the answer is lost.
 TROUBLES = ("fails", "fails after")
 
@@ -52,9 +54,10 @@ class Server:
 
     name: str
     grace_s: float = 0.0
-    current: str = ""
     issued: int = 0
-    families: int = 0
+    newest: dict[str, str] = field(
+        default_factory=dict
+    )  # of each family, the last one is that of the last login
     dead: set[str] = field(default_factory=set)
     used: dict[str, tuple[str, float]] = field(default_factory=dict)
     ends: dict[str, float] = field(default_factory=dict)
@@ -63,19 +66,23 @@ class Server:
         return token.split(".")[1]
 
     @property
+    def current(self) -> str:
+        """The newest refresh token of the last login."""
+        return list(self.newest.values())[-1]
+
+    @property
     def lives(self) -> bool:
-        """Whether the newest refresh token is worth anything."""
-        return bool(self.current) and self.family(self.current) not in self.dead
+        """Whether that is worth anything."""
+        return self.family(self.current) not in self.dead
 
     def login(self, now: float) -> dict[str, Any]:
-        """A person, or an assertion, begins a new family."""
-        self.families += 1
-        return self._issue(f"f{self.families}", now)
+        """A person, or an assertion, begins a new family; older ones live on."""
+        return self._issue(f"f{len(self.newest) + 1}", now)
 
     def _issue(self, family: str, now: float) -> dict[str, Any]:
         self.issued += 1
-        self.current = f"{self.name}.{family}.r{self.issued}"
-        return self._reply(self.current, now)
+        self.newest[family] = f"{self.name}.{family}.r{self.issued}"
+        return self._reply(self.newest[family], now)
 
     def _reply(self, refresh_token: str, now: float) -> dict[str, Any]:
         access = f"{self.name}.{self.family(refresh_token)}.a{len(self.ends)}"
@@ -87,9 +94,9 @@ class Server:
             return 200, self.login(now)
         token = form["refresh_token"]
         family = self.family(token)
-        if token == self.current and self.lives:
+        if token == self.newest.get(family) and family not in self.dead:
             reply = self._issue(family, now)
-            self.used[token] = (self.current, now)
+            self.used[token] = (self.newest[family], now)
             return 200, reply
         successor, at = self.used.get(token, ("", 0.0))
         if successor and family not in self.dead and now - at < self.grace_s:
@@ -143,6 +150,8 @@ class World:
 
     Attributes:
         shown: how often each refresh token was sent to its server.
+        kept: leases whose holders could not give them back, since the store failed.
+        away: the store cannot be reached by anybody.
         forgot_lease: the store broke a promise, so what rests on it may not hold.
     """
 
@@ -154,12 +163,16 @@ class World:
     leases: dict[str, Lease] = field(default_factory=dict)
     flights: list[Flight] = field(default_factory=list)
     shown: Counter[str] = field(default_factory=Counter)
+    kept: set[str] = field(default_factory=set)
+    away: bool = False
     forgot_lease: bool = False
 
     def __post_init__(self) -> None:
         for name in ("a", "b"):
             self.servers[name] = Server(name, grace_s=GRACE_S if self.grace else 0.0)
             self.adopt(name)
+        # They have been used up to their end.
+        self.now += LIFETIME_S
 
     def account(self, name: str) -> Account:
         endpoint = {
@@ -250,6 +263,7 @@ class World:
         flight.calls += 1
         shown = form.get("refresh_token", "")
         if shown:
+            self._hold(flight)
             assert shown.startswith(f"{flight.account}."), "the refresh token of another account"
             self.shown[shown] += 1
             journal = flight.journal
@@ -257,6 +271,16 @@ class World:
             assert journal.presents == Secret(shown).fingerprint
             assert self.shown[shown] == 1 or journal.attempts >= 2 or self.forgot_lease, "shown again"
         return True
+
+    def _hold(self, flight: Flight) -> None:
+        """Whoever shows a refresh token has the lease, and has it for as long as the call may take."""
+        lease = self.leases.get(flight.account)
+        if not self.forgot_lease:
+            assert lease is not None
+            assert lease.holder == flight.process.holder, "shown without the lease"
+            assert lease.expires_at >= self.now + flight.wish.call_s - 0.001, (
+                "the lease may end during the call"
+            )
 
     def _perform(self, flight: Flight, effect: Effect, fate: str, trouble: str) -> Any:
         match effect:
@@ -276,7 +300,9 @@ class World:
                 )
             case Post():
                 return self._answer(flight, fate)
-        if trouble == "fails":
+        if (trouble or self.away) and isinstance(effect, (Acquire, Release)):
+            self.kept.add(flight.process.holder)
+        if trouble == "fails" or self.away:
             raise StoreError("the store is away")
         result = self._stored(flight, effect)
         if trouble == "fails after":
@@ -316,6 +342,8 @@ class World:
         if processed:
             status, data = self.servers[flight.account].post(form, self.now)
             body = json.dumps(data).encode()
+        if fate in UNSPENT and "refresh_token" in form:
+            self.shown[form["refresh_token"]] -= 1
         if fate in FATES:
             if instead is None:
                 return NoReply(sent=True, words="lost")
