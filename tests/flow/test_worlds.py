@@ -247,7 +247,7 @@ def test_a_renewal_under_way_elsewhere_is_no_doubt() -> None:
         effect = flow.send(world.perform(effect, "first", "fine"))
     other = renew(early[1])
     effects = [next(other)]
-    while not isinstance(effects[-1], Wait):
+    while not isinstance(effects[-1], Await):
         effects.append(other.send(world.perform(effects[-1], "second", "fine")))
     for holder, under_way, last in (("first", flow, effect), ("second", other, effects[-1])):
         try:

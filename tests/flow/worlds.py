@@ -11,7 +11,20 @@ from urllib.parse import parse_qs
 
 from connector.account import Account
 from connector.credentials import Credentials
-from connector.effects import Acquire, Effect, Load, NoReply, Now, Post, Ready, Release, Reveal, Save, Wait
+from connector.effects import (
+    Acquire,
+    Await,
+    Effect,
+    Load,
+    NoReply,
+    Now,
+    Post,
+    Ready,
+    Release,
+    Reveal,
+    Save,
+    Wait,
+)
 from connector.endpoint import endpoint_from_spec
 from connector.errors import StoreError
 from connector.flow import Wish, renew
@@ -289,6 +302,9 @@ class World:
             case Wait(seconds=seconds):
                 self.now += seconds
                 return None
+            case Await(pause_s=pause_s):
+                self.now += pause_s
+                return pause_s
             case Reveal():
                 return Ready(
                     account=flight.wish.account,
