@@ -42,8 +42,9 @@ lint: .venv/.dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# Node and a browser, for the tests that sign in to servers that others wrote.
-.venv/.servers: tests/servers/oidc/package-lock.json .ci/servers | .venv/.dev
+# Servers that others wrote, and a browser, for the tests that sign in to them.
+.venv/.servers: .venv/.dev tests/servers/oidc/package-lock.json .ci/servers
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,servers]'
 	@.ci/servers
 	@touch $@
 

@@ -182,9 +182,11 @@ def _urls(spec: AccountSpec) -> Iterator[Problem]:
     if base is not None:
         yield from _url(spec, base, "api", "base_url")
     redirect = spec.data.get("redirect_uri")
+    # A native app may have a scheme of its own, RFC 8252 section 7.1.
     if redirect is not None and not re.match(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:/?[^/]", redirect):
-        # Otherwise a private-use scheme of a native app, RFC 8252 section 7.1.
         yield from _url(spec, redirect, "redirect_uri")
+    elif redirect is not None and "#" in redirect:
+        yield spec.problem("the URL has a fragment (#...)", "redirect_uri")
     for i, host in enumerate(spec.data.get("api", {}).get("hosts", ())):
         reason = bad_host(host)
         if reason:

@@ -94,7 +94,7 @@ def push_request(account: Account, credentials: Credentials, asked: Pending) -> 
     return build(
         account,
         spec,
-        dict(asked.parameters),
+        {name: value for name, value in asked.parameters if name != "resource"},
         credentials,
         more=[(name, value) for name, value in asked.parameters if name == "resource"],
         config=False,
@@ -163,7 +163,7 @@ def read_redirect(account: Account, asked: Pending, redirected: str) -> Secret:
     if len(values) != len(found):
         # RFC 6749 section 3.1: parameters must not be included more than once.
         raise _unusable(account, "bad_redirect", "it names a parameter twice")
-    if not values:
+    if not values.keys() & {"state", "code", "error"}:
         raise _unusable(account, "bad_redirect", "there is no answer in it")
     if not hmac.compare_digest(values.get("state", "").encode(), asked.state.encode()):
         raise _unusable(account, "state_mismatch", "it answers another login than this one")
@@ -180,10 +180,13 @@ def read_redirect(account: Account, asked: Pending, redirected: str) -> Secret:
 
 
 def _pairs(redirected: str) -> list[tuple[str, str]]:
-    text = redirected.strip()
+    # What a terminal could not decode comes as lone surrogates, which nothing could encode again.
+    text = redirected.strip().encode("utf-8", "replace").decode()
+    before, _, query = text.partition("?")
+    if "=" in before:
+        query = text  # no address: the query alone, in which a question mark may stand too
     try:
-        query = urlsplit(text).query if "://" in text or text.startswith("/") else text.lstrip("?")
-        return parse_qsl(query, keep_blank_values=True, max_num_fields=50)
+        return parse_qsl(query.partition("#")[0], keep_blank_values=True, max_num_fields=50)
     except ValueError:
         return []
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _LONGEST, _MOST = 8_192, 50
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"  # as much as there is, or a spiteful header costs seconds
 _PARAMETER = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(rf"({_TOKEN})(?=[\s,]|$)")
-_NEITHER = re.compile(r"[\s,]+|.", re.DOTALL)
+_NEITHER = re.compile(rf"[\s,]+|{_TOKEN}|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from connector.tokenrequest import TokenRequest, build
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 _INTERVAL_S = 5.0  # RFC 8628 section 3.2: when the server says nothing
 _SLOWER_S = 5.0  # RFC 8628 section 3.5
-_LEAST_S, _MOST_S = 0.5, 60.0
+_LEAST_S = 0.5
 _LIFETIME_S, _LONGEST_S = 600.0, 86_400.0
 _LONGEST_CODE = 64
 
@@ -97,7 +97,7 @@ def read_device(
         verification_uri_complete=whole,
         expires_at=reply.received_at
         + (min(lifetime, _LONGEST_S) if lifetime and lifetime > 0 else _LIFETIME_S),
-        interval_s=_INTERVAL_S if interval is None or interval < 0 else min(max(interval, _LEAST_S), _MOST_S),
+        interval_s=_INTERVAL_S if interval is None or interval < 0 else max(interval, _LEAST_S),
         dpop_key=credentials.dpop_key,
     )
 
@@ -111,9 +111,11 @@ def _address(value: Any) -> str:
     if not isinstance(value, str) or not value.isprintable() or len(value) > 2048:
         return ""
     try:
-        return check_url(value)
+        # A fragment is no matter here: a page that is one script has its place behind it.
+        check_url(value.partition("#")[0])
     except TemplateError:
         return ""
+    return value
 
 
 def poll_request(account: Account, credentials: Credentials, code: DeviceCode) -> TokenRequest:

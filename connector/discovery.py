@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeAlias
 
 from connector.account import Account
 from connector.effects import NoReply
-from connector.errors import RenewalError
+from connector.errors import NotAuthorizedError, RenewalError
 from connector.metadata import Place, completed, place_of
 from connector.post import Poster
 from connector.reading import parse
@@ -17,6 +19,9 @@ from connector.tokenrequest import TokenRequest
 
 _KEPT_S = 3600.0
 _RETRY_S = 10.0
+_STALE_S = 60.0
+# The metadata, or None and why there is none.
+Found: TypeAlias = tuple[Mapping[str, Any] | None, str]
 
 
 class Discovery:
@@ -27,6 +32,8 @@ class Discovery:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[Place, tuple[float, Mapping[str, Any]]] = {}
+        # By process as well: a forked child has none of the threads that would bring an answer.
+        self._asking: dict[tuple[int, Place], Future[Found]] = {}
 
     def complete(self, account: Account) -> Account:
         """The account with every URL it needs.
@@ -35,17 +42,27 @@ class Discovery:
         it does not fit.
         """
         place = place_of(account)
-        return account if place is None else completed(account, self._metadata(account, place), place)
+        if place is None:
+            return account
+        try:
+            return completed(account, self._metadata(account, place), place)
+        except NotAuthorizedError:
+            with self._lock:
+                self._known.pop(place, None)  # once it is mended, it counts at once
+            raise
 
     def _metadata(self, account: Account, place: Place) -> Mapping[str, Any]:
         with self._lock:
             asked_at, metadata = self._known.get(place, (0.0, None))
         if metadata is not None and 0 <= self._clock() - asked_at < _KEPT_S:
             return metadata
-        found, words = self._ask(account, place)
+        found, words = self._asked(account, place)
         if found is None:
             if metadata is not None:
-                return metadata  # a server that cannot describe itself just now may still renew
+                # A server that cannot describe itself just now may still renew; asked again in a minute.
+                with self._lock:
+                    self._known[place] = self._clock() - _KEPT_S + _STALE_S, metadata
+                return metadata
             raise RenewalError(
                 f"the server of account {account.name!r} does not say where its endpoints are",
                 account=account.name,
@@ -54,11 +71,31 @@ class Discovery:
                 resolution="check the endpoint's discovery or issuer, or declare its URLs",
                 retry_after=_RETRY_S,
             )
-        with self._lock:
-            self._known[place] = (self._clock(), found)
         return found
 
-    def _ask(self, account: Account, place: Place) -> tuple[Mapping[str, Any] | None, str]:
+    def _asked(self, account: Account, place: Place) -> Found:
+        """`_ask`, once for all who want to know at the same time."""
+        key = os.getpid(), place
+        with self._lock:
+            under_way = self._asking.get(key)
+            asking = self._asking.setdefault(key, Future())
+        if under_way is not None:
+            return under_way.result()
+        found: Found = None, ""
+        try:
+            found = self._ask(account, place)
+            asking.set_result(found)
+        except BaseException as error:
+            asking.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                if found[0] is not None:
+                    self._known[place] = (self._clock(), found[0])
+                del self._asking[key]
+        return found
+
+    def _ask(self, account: Account, place: Place) -> Found:
         words = ""
         for url in place.urls:
             headers = (("Accept", "application/json"),)

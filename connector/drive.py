@@ -19,6 +19,7 @@ from connector.credentials import Credentials
 from connector.discovery import Discovery
 from connector.effects import (
     Acquire,
+    Await,
     Delete,
     Effect,
     Load,
@@ -33,14 +34,14 @@ from connector.effects import (
 )
 from connector.errors import ConnectorError, PluginError, StoreError
 from connector.jwts import new_dpop_key
-from connector.post import Poster
+from connector.post import Poster, tls_context
 from connector.record import Record
 from connector.reply import Reply
 from connector.seal import Sealer
 from connector.secret import Secret
 from connector.template import origin_of
 from connector.tokenrequest import TokenRequest
-from connector.tokenstore import TokenStore
+from connector.tokenstore import TokenStore, Waking
 
 T = TypeVar("T")
 
@@ -105,10 +106,22 @@ class World:
             self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
         return reply
 
+    def wait(self, pause_s: float, woken_s: float) -> float:
+        """Let time pass until the store says that the account changed; return how much did."""
+        # Where time is not the real one, nobody is woken in the real one.
+        if self.sleep is not time.sleep or not isinstance(self.store, Waking):
+            self.sleep(pause_s)
+            return pause_s
+        began = time.monotonic()
+        self.store.wait(self.key, woken_s)
+        return time.monotonic() - began
+
     def ready(self) -> Ready:
         """What calls are made of, as of now."""
         account = self.account
         assert account is not None, "a world whose flows make calls has an account"
+        # Before a lease is taken and anything is journalled: no waiting makes these files better.
+        tls_context(account.tls)
         if self.discovery is not None:
             account = self.discovery.complete(account)
         return Ready(
@@ -146,6 +159,8 @@ class World:
                 return self.post(request, until)
             case Wait(seconds=seconds):
                 return self.sleep(seconds)
+            case Await(pause_s=pause_s, woken_s=woken_s):
+                return self.wait(pause_s, woken_s)
 
 
 def run(flow: Generator[Effect, Any, T], world: World) -> T:

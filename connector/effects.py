@@ -61,6 +61,19 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Await:
+    """Effect: wait until the account's record was saved or its lease released. Result: the seconds it took.
+
+    Attributes:
+        pause_s: how long at most where the store wakes nobody.
+        woken_s: how long at most where it does.
+    """
+
+    pause_s: float
+    woken_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Effect: forget the record. Result: None."""
 
@@ -91,4 +104,4 @@ class NoReply:
     words: str
 
 
-Effect: TypeAlias = Now | Load | Save | Delete | Acquire | Release | Reveal | Post | Wait
+Effect: TypeAlias = Now | Load | Save | Delete | Acquire | Release | Reveal | Post | Wait | Await

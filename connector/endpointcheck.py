@@ -37,6 +37,10 @@ def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
 
 
 def _structure(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
+    if spec.get("authorize", {}).get("iss") and not (spec.get("discovery") or spec.get("issuer")):
+        yield report(
+            "without an issuer there is nothing to compare", ("authorize", "iss"), "add issuer: https://..."
+        )
     if spec.get("discovery") or spec.get("issuer"):
         return  # the server's metadata tells the rest
     if not spec.get("token", {}).get("url"):

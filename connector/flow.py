@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 from connector.account import Account
 from connector.effects import (
     Acquire,
+    Await,
     Effect,
     Load,
     NoReply,
@@ -55,6 +56,8 @@ class Wish:
         have: the record in this process's memory; None: nothing yet.
         rejected: fingerprint of an access token that the API refused; empty: none.
         early: renew although the token at hand still works.
+        on_demand: a person asks for another token although the one at hand (`rejected`) works; it is not
+            put at risk for that.
         patience_s: how long to wait for another holder of the lease.
         lease_s: length of a lease; longer than a token call may take.
         call_s: how long a token call may take at most.
@@ -68,6 +71,7 @@ class Wish:
     have: Record | None = None
     rejected: str = ""
     early: bool = False
+    on_demand: bool = False
     patience_s: float = 50.0  # longer than a lease: a holder that died costs its heirs time, not an error
     lease_s: float = 45.0
     call_s: float = 32.0
@@ -149,7 +153,7 @@ class _Leased:
 def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
     """Wait for the lease. Returns it, or a record that makes the renewal needless."""
     started: float = yield Now()
-    waited, pause = 0.0, 0.02
+    waited, pause, woken = 0.0, 0.02, 0.02
     ready: Ready | None = None
     while True:
         record: Record = yield Load()
@@ -174,9 +178,14 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
                 reason=f"{lease.holder} holds the lease",
                 retry_after=min(wish.lease_s, max(0.0, lease.expires_at - now)),
             )
-        yield Wait(pause)
-        waited += pause
-        pause = min(0.5, pause * (1.5 + wish.jitter))
+        # The first is short for both: who begins to listen only now may have missed the release already.
+        took: float = yield Await(pause, woken)
+        waited += took
+        pause, woken = min(0.5, pause * (1.5 + wish.jitter)), min(_WOKEN_S, woken * (3.5 + wish.jitter))
+
+
+# A wake-up that is lost on its way costs this much, and so does a holder that died.
+_WOKEN_S = 5.0
 
 
 def _answers(wish: Wish, record: Record, now: float) -> bool:
@@ -217,7 +226,8 @@ def _doubtful(wish: Wish, record: Record, now: float) -> None:
     """Under the lease only: before it, a journal may as well be that of a renewal under way elsewhere."""
     if record.spending is None or _settles(wish, record.spending, now):
         return
-    if usable(record.token, wish.window, now, rejected=wish.rejected):
+    rejected = "" if wish.on_demand else wish.rejected
+    if usable(record.token, wish.window, now, rejected=rejected):
         # Showing it again could end the family, and with it the access token that still works.
         assert record.token is not None
         raise RenewalError(

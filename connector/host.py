@@ -222,9 +222,13 @@ class Host:
         """Whether the account's grant begins with a person; others sign in by themselves."""
         return self._login(account, start=False).interactive
 
-    def renew(self, account: str) -> Token:
-        """Renew now, whatever the state of the token, also with ``auto_refresh: false``."""
-        return self._login(account).renew()
+    def renew(self, account: str, *, force: bool = False) -> Token:
+        """Renew now, whatever the state of the token, also with ``auto_refresh: false``.
+
+        Args:
+            force: also when a refresh token in doubt would be shown again while its access token works.
+        """
+        return self._login(account).renew(force=force)
 
     def status(self, account: str) -> Status:
         """State, expiry, holder of the lease, last refusal. Asks the store, never the network."""

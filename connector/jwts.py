@@ -17,7 +17,7 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from jwt.algorithms import ECAlgorithm
+from jwt.algorithms import ECAlgorithm, HMACAlgorithm
 
 from connector.errors import NotAuthorizedError
 from connector.secret import Secret
@@ -45,11 +45,37 @@ def sign(
     raise bad_key(f"it is not a key that {alg or 'any known algorithm'} signs with")
 
 
+class _AnySecret(HMACAlgorithm):
+    """HMAC with a text as it is: how long and of what shape a client secret is was decided by the server."""
+
+    def check_key_length(self, key: bytes) -> str | None:
+        """No warning: nobody here could do anything about it."""
+        return None
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """The bytes of the text, also where it looks like a key of another kind."""
+        return key.encode() if isinstance(key, str) else key
+
+
+_BY_SECRET = jwt.PyJWS(algorithms=[])
+for _alg, _hash in zip(SECRET_ALGORITHMS, ("SHA256", "SHA384", "SHA512"), strict=True):
+    _BY_SECRET.register_algorithm(_alg, _AnySecret(getattr(HMACAlgorithm, _hash)))
+
+
 def sign_with_secret(claims: Mapping[str, Any], secret: Secret, *, alg: str = "") -> str:
-    """Sign claims with a client secret (``client_secret_jwt``, OpenID Connect Core section 9)."""
-    # jwt warns of short secrets; how long a client secret is was decided by the server that made it.
-    options = {"enforce_minimum_key_length": False}
-    return jwt.PyJWT(options=options).encode(dict(claims), secret.reveal(), algorithm=alg or "HS256")  # type: ignore[arg-type]
+    """Sign claims with a client secret (``client_secret_jwt``, OpenID Connect Core section 9).
+
+    Raises NotAuthorizedError ``bad_private_key`` for an algorithm that wants a pair of keys.
+    """
+    if alg and alg not in SECRET_ALGORITHMS:
+        raise NotAuthorizedError(
+            "the client secret cannot sign",
+            code="bad_private_key",
+            reason=f"{alg} signs with a private key",
+            resolution=f"`signing_alg:` is one of {', '.join(SECRET_ALGORITHMS)} here",
+        )
+    payload = json.dumps(dict(claims), separators=(",", ":")).encode()
+    return _BY_SECRET.encode(payload, secret.reveal(), algorithm=alg or SECRET_ALGORITHMS[0])
 
 
 def bad_key(reason: str) -> NotAuthorizedError:
@@ -81,7 +107,7 @@ def _private_key(key: Secret) -> tuple[Any, str]:
     if reason:
         raise bad_key(reason)
     if not hasattr(found, "private_bytes"):
-        raise bad_key("it is a public key")
+        raise bad_key("it is no private key")
     return found, kid
 
 

@@ -201,12 +201,12 @@ class Login:
         """The account with every URL that its server tells."""
         return self._world.ready().account
 
-    def renew(self) -> Token:
+    def renew(self, *, force: bool = False) -> Token:
         """Renew now, whatever the state. Raises as `TokenSource.token` does."""
         record = self._world.load()
         if self._grant.interactive and record.token is None:
             raise login_needed(self.account, record)
-        return self.source.renew_now()
+        return self.source.renew_now(force=force)
 
     def status(self) -> Status:
         """What the store knows; no network."""

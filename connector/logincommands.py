@@ -145,12 +145,13 @@ def _reply() -> Any:
 @click.command()
 @click.argument("account")
 @manifest_option
+@click.option("--force", is_flag=True, help="Also show a refresh token again that is in doubt.")
 @click.pass_context
 @command
-def refresh(context: click.Context, account: str, manifest: str | None) -> None:
+def refresh(context: click.Context, account: str, manifest: str | None, force: bool) -> None:
     """Renew the token of an account now, also with auto_refresh off."""
     with open_host(chosen(context, manifest)) as host:
-        found = host.renew(account)
+        found = host.renew(account, force=force)
         ends = f", which ends {in_words(found.expires_at)}" if found.expires_at is not None else ""
         say(f"account {account} has token {found.fingerprint}{ends}")
 

@@ -30,10 +30,16 @@ class Place:
     Attributes:
         urls: to be tried in this order.
         issuer: what the metadata must say (RFC 8414 section 3.3); empty: whoever is found there.
+        derived: that was concluded from the address, in which a slash at the issuer's end does not show.
     """
 
     urls: tuple[str, ...]
     issuer: str
+    derived: bool = False
+
+    def admits(self, issuer: str) -> bool:
+        """Whether metadata of this issuer may be found here."""
+        return self.issuer in ("", issuer, *([issuer.removesuffix("/")] if self.derived else []))
 
 
 def place_of(account: Account) -> Place | None:
@@ -45,7 +51,8 @@ def place_of(account: Account) -> Place | None:
     url = fill_url(template, account.names())
     if _WELL_KNOWN not in url:
         return Place(urls=_well_known(url), issuer=account.issuer() or url)
-    return Place(urls=(url,), issuer=account.issuer() or _issuer_behind(url))
+    declared = account.issuer()
+    return Place(urls=(url,), issuer=declared or _issuer_behind(url), derived=not declared)
 
 
 def _well_known(issuer: str) -> tuple[str, ...]:
@@ -65,7 +72,7 @@ def _issuer_behind(url: str) -> str:
 def completed(account: Account, metadata: Mapping[str, Any], place: Place) -> Account:
     """The account with what its server tells. Raises NotAuthorizedError for what no login can cure."""
     issuer = metadata.get("issuer")
-    if not isinstance(issuer, str) or (place.issuer and issuer != place.issuer):
+    if not isinstance(issuer, str) or not place.admits(issuer):
         raise _refused(
             account,
             "issuer_mismatch",
@@ -91,7 +98,9 @@ class _Completion:
     def __init__(self, account: Account, metadata: Mapping[str, Any]) -> None:
         self._account, self._metadata = account, metadata
         aliases = metadata.get("mtls_endpoint_aliases")
-        mtls = account.client_auth in WITH_CERTIFICATE or account.endpoint.token.auth in WITH_CERTIFICATE
+        # Also who only wants tokens bound to its certificate calls them (RFC 8705 section 5).
+        ways = {account.client_auth, account.endpoint.token.auth}
+        mtls = bool(ways & WITH_CERTIFICATE or (account.tls and account.tls.certificate))
         self._aliases = aliases if mtls and isinstance(aliases, Mapping) else {}
 
     def endpoint(self, issuer: str) -> Endpoint:
@@ -106,7 +115,7 @@ class _Completion:
             issuer=_literal(issuer),
             authorize=replace(
                 own.authorize,
-                url=own.authorize.url or self._url("authorization_endpoint"),
+                url=own.authorize.url or self._url("authorization_endpoint", direct=False),
                 iss=own.authorize.iss or iss,
             ),
             token=token,
@@ -136,10 +145,15 @@ class _Completion:
         return replace(base, url=url, auth=token.auth if same else base.auth)
 
     def _request(self, spec: RequestSpec, name: str) -> RequestSpec:
-        return spec if spec.url else replace(spec, url=self._url(name))
+        url = spec.url or self._url(name)
+        if not url:
+            reason = f"it names no {name} (RFC 8414 section 2)"
+            raise _refused(self._account, "bad_metadata", reason, "declare the URL in the endpoint")
+        return replace(spec, url=url)
 
-    def _url(self, name: str) -> tuple[str, ...]:
-        found = self._aliases.get(name, self._metadata.get(name))
+    def _url(self, name: str, *, direct: bool = True) -> tuple[str, ...]:
+        alias = self._aliases.get(name) if direct else None  # a browser shows no certificate of ours
+        found = alias if isinstance(alias, str) else self._metadata.get(name)
         if not isinstance(found, str):
             return ()
         try:

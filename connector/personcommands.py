@@ -142,7 +142,7 @@ def status(context: click.Context, accounts: tuple[str, ...], manifest: str | No
     """
     with open_host(chosen(context, manifest)) as host:
         for name in accounts:
-            if name not in host.broken:
+            if name not in host.accounts and name not in host.broken:
                 host.status(name)  # an unknown name is a mistake of whoever asks, before anything is printed
         names = accounts or tuple(sorted({*host.accounts, *host.broken}))
         rows = [_row(host, name) for name in names]

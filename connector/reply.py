@@ -125,6 +125,8 @@ def read_answer(
 
 def read_refusal(account: Account, reply: Reply, secrets: Iterable[Secret]) -> Refusal:
     """Read an answer that is known to be a no."""
+    if 300 <= reply.status < 400:
+        return _redirected(reply)
     data = parse(reply.body, reply.headers.get("content-type", ""))
     return _refusal(account, reply, data, tuple(secrets), status=max(reply.status, 400))
 
@@ -207,6 +209,10 @@ def _token(
             description=f"the token_type is {cleaned(str(kind))!r}, not Bearer",
             spent=True,
         )
+    if dpop_key is not None and previous is None and not bound:
+        # At a login nothing is lost by refusing; a renewal's refresh token would be.
+        words = "the server did not bind the token to our key, and dpop: true asks for that"
+        return Refusal(kind="protocol", status=reply.status, description=words)
     refresh = first(data, spec.refresh_token)
     if isinstance(refresh, str) and _TOKEN_TEXT.fullmatch(refresh):
         new_refresh: Secret | None = Secret(refresh)
@@ -237,7 +243,8 @@ def _unusable_type(kind: Any) -> bool:
 
 
 def _type(kind: Any) -> str:
-    return kind if isinstance(kind, str) and _TYPE_TEXT.fullmatch(kind) else "Bearer"
+    text = kind.strip() if isinstance(kind, str) else ""
+    return text if _TYPE_TEXT.fullmatch(text) else "Bearer"
 
 
 def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:

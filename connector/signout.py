@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from connector.effects import Acquire, Delete, Effect, Load, Now, Ready, Release, Reveal, Wait
+from connector.effects import Acquire, Await, Delete, Effect, Load, Now, Ready, Release, Reveal
 from connector.errors import RenewalError
 from connector.inspection import (
     Introspection,
@@ -44,7 +44,7 @@ def logout(holder: str, *, revoke: bool) -> Generator[Effect, Any, bool]:
                 reason=f"{lease.holder} holds the lease",
                 resolution="try again",
             )
-        yield Wait(_PAUSE_S)
+        yield Await(_PAUSE_S, _PAUSE_S)
     try:
         record: Record = yield Load()
         token = record.token

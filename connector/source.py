@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from connector.account import Account
 from connector.counts import Counts as Counts
 from connector.drive import World, run
-from connector.errors import ConnectorError, NotAuthorizedError, RenewalError
+from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
 from connector.flight import Flight, landed
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
@@ -156,13 +156,19 @@ class TokenSource:
         """The API took `token`: it is proven."""
         self._suspicion.accept(token)
 
-    def renew_now(self) -> Token:
-        """Renew whatever the state of the token; what `connector refresh` does."""
+    def renew_now(self, *, force: bool = False) -> Token:
+        """Renew whatever the state of the token; what `connector refresh` does.
+
+        Args:
+            force: also when a refresh token in doubt would be shown again while the access token still works.
+        """
         record = self._world.load()
         rejected = record.token.fingerprint if record.token else ""
         account = replace(self.account, auto_refresh=True)
         while True:
-            landing = self._flight.join(lambda: self._fly(rejected=rejected, account=account)).result()
+            landing = self._flight.join(
+                lambda: self._fly(rejected=rejected, account=account, on_demand=not force)
+            ).result()
             if landing.record is not None and landing.record.token is not None:
                 if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
                     return landing.record.token
@@ -229,7 +235,9 @@ class TokenSource:
         rejected = self._rejected
         return self._flight.join(lambda: self._fly(rejected=rejected, early=early))
 
-    def _fly(self, *, rejected: str, early: bool = False, account: Account | None = None) -> _Landing:
+    def _fly(
+        self, *, rejected: str, early: bool = False, on_demand: bool = False, account: Account | None = None
+    ) -> _Landing:
         """One renewal, in the flight's thread."""
         with self._lock:
             before, epoch = self._record, self._epoch
@@ -241,6 +249,7 @@ class TokenSource:
             have=before,
             rejected=rejected,
             early=early,
+            on_demand=on_demand,
             jitter=random.random(),  # noqa: S311  # spreads waiters, guards nothing
         )
         calls = self.counts.token_calls
@@ -295,6 +304,8 @@ class TokenSource:
             # another manifest cures is written down nowhere, and must not become a storm of token calls.
             soon = isinstance(error, NotAuthorizedError) and error.code == "needs_authorization"
             pause = 1.0 if soon else 5.0 * 2.0 ** min(self._errors_in_a_row, 6)
+            if isinstance(error, StoreError):
+                pause = 2.0  # without the store there are no token calls: that it is back is seen soon
         pause = min(pause, 300.0)
         self._later_until = now + max(1.0, pause)
         if landing.early or landing.rejected != self._rejected:

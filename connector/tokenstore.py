@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connector.errors import StoreError
 
@@ -82,3 +82,15 @@ class TokenStore(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections. Further calls may open them again."""
+
+
+@runtime_checkable
+class Waking(TokenStore, Protocol):
+    """A `TokenStore` that wakes those who wait for an account; without it they look again and again."""
+
+    def wait(self, account: str, timeout_s: float) -> None:
+        """Return when the account's record was saved or its lease released, at the latest after `timeout_s`.
+
+        By anybody, here or elsewhere; also when that happened since the last `wait` of this thread for this
+        account. It may return early for no reason. It raises nothing: whoever is woken looks for himself.
+        """

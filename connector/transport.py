@@ -29,6 +29,7 @@ from connector.jwts import proof
 from connector.reading import cleaned, parse, pointed, retry_after
 from connector.source import TokenSource
 from connector.token import Token
+from connector.wire import OWN
 
 log = logging.getLogger("connector")
 _BODY_LIMIT = 1 << 16
@@ -91,6 +92,7 @@ class _Rules:
             attempt.token = None  # the snap places it itself
         elif api.token_in == "query":
             query[api.token_name] = text
+            headers.setdefault("Cache-Control", "no-store")  # RFC 6750 section 2.3: the URL is a secret
         elif token.dpop_key and token.token_type.lower() == "dpop":
             headers["Authorization"] = f"DPoP {text}"
             headers["DPoP"] = self._proof(request, token)
@@ -101,7 +103,11 @@ class _Rules:
             url = url.copy_with(query=f"{old}{'&' if old else ''}{urlencode(query)}".encode("ascii"))
         self.source.counts.add("requests")
         return httpx.Request(
-            request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+            request.method,
+            url,
+            headers=headers,
+            stream=request.stream,
+            extensions={**request.extensions, OWN: True},
         )
 
     def _proof(self, request: httpx.Request, token: Token) -> str:

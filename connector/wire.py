@@ -13,6 +13,9 @@ import httpx
 from connector.account import TlsFiles
 from connector.post import proxy_for, tls_context
 
+# Set in a request's extensions that goes to one of the account's own hosts: only they are shown its
+# certificate, and only they are checked against its own CA.
+OWN = "connector.own"
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30.0)
 
 
@@ -25,19 +28,20 @@ class Wire(httpx.BaseTransport):
         self._proxy = proxy
         self._tls = tls
         self._lock = threading.Lock()
-        self._ways: dict[str | None, httpx.HTTPTransport] = {}
+        self._ways: dict[tuple[str | None, bool], httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request as it is."""
-        proxy = self._proxy(request.url)
-        way = self._ways.get(proxy)
+        key = self._proxy(request.url), request.extensions.get(OWN, False)
+        way = self._ways.get(key)
         if way is None:
             with self._lock:
-                way = self._ways.setdefault(proxy, self._way(proxy))
+                way = self._ways.setdefault(key, self._way(*key))
         return way.handle_request(request)
 
-    def _way(self, proxy: str | None) -> httpx.HTTPTransport:
-        return httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=tls_context(self._tls))
+    def _way(self, proxy: str | None, own: bool) -> httpx.HTTPTransport:
+        verify = tls_context(self._tls if own else None)
+        return httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
 
     def close(self) -> None:
         """Close all connections."""
@@ -55,16 +59,16 @@ class AsyncWire(httpx.AsyncBaseTransport):
     ) -> None:
         self._proxy = proxy
         self._tls = tls
-        self._ways: dict[str | None, httpx.AsyncHTTPTransport] = {}
+        self._ways: dict[tuple[str | None, bool], httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request as it is."""
-        proxy = self._proxy(request.url)
-        way = self._ways.get(proxy)
+        key = self._proxy(request.url), request.extensions.get(OWN, False)
+        way = self._ways.get(key)
         if way is None:
-            way = self._ways[proxy] = httpx.AsyncHTTPTransport(
-                proxy=proxy, limits=LIMITS, verify=tls_context(self._tls)
-            )
+            proxy, own = key
+            verify = tls_context(self._tls if own else None)
+            way = self._ways[key] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
         return await way.handle_async_request(request)
 
     async def aclose(self) -> None:

@@ -156,5 +156,7 @@ def test_adopting_counts_from_now() -> None:
     """expires_in 0 means expired, a refresh token alone is enough, ISO moments are read."""
     assert read_adopted(account(), Hidden({"access_token": "t", "expires_in": 0}), now=NOW).expires_at == NOW
     assert read_adopted(account(), Hidden({"refresh_token": "r"}), now=NOW).expires_at == NOW
-    found = read_adopted(account(), Hidden({"access_token": "t", "expires_at": "2030-01-01T00:00:00Z"}), now=NOW)
+    found = read_adopted(
+        account(), Hidden({"access_token": "t", "expires_at": "2030-01-01T00:00:00Z"}), now=NOW
+    )
     assert found.expires_at == 1_893_456_000

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from connector.errors import StoreError
 from connector.hookspecs import StoreOpener, hookimpl
+from connector.store import trouble
 from connector.store.memory import MemoryStore
 from connector.store.sqlite import SqliteStore
 from connector.tokenstore import TokenStore
@@ -40,7 +41,32 @@ def _open_memory(url: str, folder: Path) -> TokenStore:
     return MemoryStore()
 
 
+# Their drivers are extras of the package, looked for when such a store is opened and not before.
+def _open_postgresql(url: str, folder: Path) -> TokenStore:
+    try:
+        from connector.store.postgresql import PostgresqlStore
+    except ImportError as error:
+        raise trouble.driver_missing("postgresql", "postgresql", str(error).splitlines()[0]) from None
+    return PostgresqlStore(url)
+
+
+def _open_redis(url: str, folder: Path) -> TokenStore:
+    try:
+        from connector.store.redis import RedisStore
+    except ImportError as error:
+        raise trouble.driver_missing("redis", "redis", str(error).splitlines()[0]) from None
+    return RedisStore(url)
+
+
 @hookimpl
 def connector_stores() -> Mapping[str, StoreOpener]:
     """See `connector.hookspecs.connector_stores`."""
-    return {"sqlite": _open_sqlite, "memory": _open_memory}
+    return {
+        "sqlite": _open_sqlite,
+        "memory": _open_memory,
+        "postgresql": _open_postgresql,
+        "postgres": _open_postgresql,
+        "redis": _open_redis,
+        "rediss": _open_redis,
+        "redis+unix": _open_redis,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from connector.tokenstore import Lease, Stored, VersionConflict
@@ -17,6 +18,9 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records: dict[str, Stored] = {}
         self._leases: dict[str, Lease] = {}
+        self._news = threading.Condition(self._lock)
+        self._told: Counter[str] = Counter()  # how often each account changed
+        self._seen = threading.local()  # the same as each thread saw it when it last waited
 
     def __repr__(self) -> str:
         return f"<MemoryStore, {len(self._records)} records>"
@@ -32,6 +36,7 @@ class MemoryStore:
             if (found.version if found else 0) != version - 1:
                 raise VersionConflict(f"the record of account {account!r} was saved by another holder")
             self._records[account] = Stored(version=version, sealed=bytes(sealed))
+            self._tell(account)
 
     def delete(self, account: str) -> None:
         """See `TokenStore.delete`."""
@@ -64,6 +69,19 @@ class MemoryStore:
             found = self._leases.get(account)
             if found and found.holder == holder:
                 del self._leases[account]
+                self._tell(account)
+
+    def wait(self, account: str, timeout_s: float) -> None:
+        """See `connector.tokenstore.Waking`."""
+        seen: dict[str, int] = self._seen.__dict__
+        with self._lock:
+            before = seen.get(account, self._told[account])
+            self._news.wait_for(lambda: self._told[account] != before, timeout_s)
+            seen[account] = self._told[account]
+
+    def _tell(self, account: str) -> None:
+        self._told[account] += 1
+        self._news.notify_all()
 
     def close(self) -> None:
         """Nothing to let go of: the records stay, as the protocol says."""

@@ -155,8 +155,12 @@ class SqliteStore:
         # mode=rw: never makes the file, which would get the mode that the umask allows.
         url = f"{self.path.absolute().as_uri()}?mode=rw"
         db = sqlite3.connect(url, uri=True, timeout=self._busy_s, isolation_level=None)
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the disk's cache
+        try:
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the disk's cache
+        except BaseException:
+            db.close()
+            raise
         return db
 
     def _there(self) -> bool:

@@ -7,15 +7,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from login_room import DESK, Room, Tap
 
 from connector.cli import cli
+from connector.sandbox import Sandbox
 
 MANIFEST = """\
 version: 1
@@ -113,3 +115,25 @@ def process(folder: Path) -> Call:
         return Outcome(done.returncode, out, err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[tuple[Sandbox, Tap]]:
+    """The strict sandbox with a tap before it; starting and ending one takes longer than most tests."""
+    sandbox = Sandbox()
+    tap = Tap(sandbox.app)
+    sandbox.app = tap  # type: ignore[assignment]  # any ASGI application will do
+    with sandbox:
+        yield sandbox, tap
+        tap.opened.set()
+
+
+@pytest.fixture
+def room(folder: Path, sandbox: tuple[Sandbox, Tap], monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
+    """A manifest for the sandbox; somebody at the browser who says yes."""
+    room = Room(folder, *sandbox)
+    room.tap.forget()
+    monkeypatch.setattr(DESK, "sent", room.person.allows)
+    yield room
+    room.tap.opened.set()
+    room.close()

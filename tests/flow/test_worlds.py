@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connector.account import Account
 from connector.credentials import Credentials
-from connector.effects import Acquire, Load, NoReply, Now, Post, Ready, Release, Reveal, Save, Wait
+from connector.effects import Acquire, Await, Load, NoReply, Now, Post, Ready, Release, Reveal, Save, Wait
 from connector.endpoint import endpoint_from_spec
 from connector.errors import ConnectorError
 from connector.flow import Wish, renew, usable
@@ -103,6 +103,11 @@ class World:
             case Wait(seconds=seconds):
                 self.now += seconds
                 return None
+            case Await(pause_s=pause_s, woken_s=woken_s):
+                # Woken at once, by the store or for no reason; not at all; or by a store that wakes nobody.
+                took = {"woken": 0.0, "not woken": woken_s}.get(fate, pause_s)
+                self.now += took
+                return took
             case Post(request=request, until=until):
                 return self._post(request.body, until, fate)
         raise AssertionError(effect)
@@ -131,6 +136,7 @@ def wish(holder: str) -> Wish:
 
 
 FATES = st.sampled_from(["fine"] * 6 + ["refused connection", "lost before", "lost after"])
+WAKES = st.sampled_from(["woken", "not woken", "no wake-ups"])
 ACTIONS = st.sampled_from(["step"] * 12 + ["crash", "nap", "new holder"])
 
 
@@ -175,8 +181,11 @@ def test_worlds(data: st.DataObject, smooth: bool) -> None:
         action = "step" if smooth else data.draw(ACTIONS)
         name = data.draw(st.sampled_from(sorted(flows)))
         if action == "step":
-            is_post = isinstance(flows[name][1], Post)
-            step(name, "fine" if smooth or not is_post else data.draw(FATES))
+            effect = flows[name][1]
+            if isinstance(effect, Await):
+                step(name, data.draw(WAKES))
+            else:
+                step(name, "fine" if smooth or not isinstance(effect, Post) else data.draw(FATES))
         elif action == "crash":
             flows.pop(name)[0].close()
             crashed.add(name)
@@ -238,7 +247,7 @@ def test_a_renewal_under_way_elsewhere_is_no_doubt() -> None:
         effect = flow.send(world.perform(effect, "first", "fine"))
     other = renew(early[1])
     effects = [next(other)]
-    while not isinstance(effects[-1], Wait):
+    while not isinstance(effects[-1], Await):
         effects.append(other.send(world.perform(effects[-1], "second", "fine")))
     for holder, under_way, last in (("first", flow, effect), ("second", other, effects[-1])):
         try:

@@ -1,17 +1,19 @@
-"""The stores that the contract holds for. A new store adds one line to `STORES`."""
+"""Stores on a clock that stands still, and on the real servers that they are made for."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from real_servers import Postgresql, RealServer, Redis
 
 from connector.store import MemoryStore, SqliteStore
 from connector.tokenstore import TokenStore
@@ -118,3 +120,36 @@ def workers() -> Iterator[Workers]:
     started = Workers()
     yield started
     started.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a server said goes under the failure of a test that used it."""
+    report = yield
+    if report.failed:
+        used = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, RealServer)]
+        for server in used:
+            report.sections.append((f"{type(server).__name__} said", server.said[-8000:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """One for all tests that do it no harm; each makes a schema."""
+    with Postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """One for all tests that do it no harm; each has a prefix."""
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def own_name() -> str:
+    """A name for a test's own part of a server."""
+    return f"test_{secrets.token_hex(4)}"

@@ -16,41 +16,12 @@ from connector.record import Record
 from connector.secret import Secret
 from connector.store import SqliteStore
 from connector.token import Token
-from connector.tokenstore import VersionConflict
 from connector.vault import Vault
-
-
-def save_all(path: Path, rounds: str) -> list[int]:
-    """Try to save every version up to `rounds`; return those won."""
-    store, won = SqliteStore(path), []
-    while True:
-        found = store.load("a")
-        version = (found.version if found else 0) + 1
-        if version > int(rounds):
-            return won
-        try:
-            store.save("a", str(os.getpid()).encode(), version=version)
-        except VersionConflict:
-            continue
-        won.append(version)
 
 
 def lease(path: Path) -> str:
     """Ask for the lease; return its holder."""
     return SqliteStore(path).acquire("a", f"holder {os.getpid()}", ttl_s=60).holder
-
-
-def exclusive(path: Path, rounds: str) -> int:
-    """Count up a number in a file, under the lease only; return how often."""
-    store, me, done = SqliteStore(path), f"holder {os.getpid()}", 0
-    number = path.with_name("number")
-    while done < int(rounds):
-        if store.acquire("a", me, ttl_s=60).holder != me:
-            continue
-        number.write_text(str(int(number.read_text()) + 1))
-        store.release("a", me)
-        done += 1
-    return done
 
 
 def key(path: Path) -> str:

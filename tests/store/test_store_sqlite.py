@@ -15,7 +15,6 @@ import pytest
 
 from connector.errors import StoreError
 from connector.store import SqliteStore, sqlite_path
-from connector.tokenstore import VersionConflict
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 
@@ -27,31 +26,12 @@ def mode(path: Path) -> int:
 # --- many processes -----------------------------------------------------------------------------------
 
 
-def test_of_many_processes_one_saves_each_version(tmp_path: Path, workers: Any) -> None:
-    """Eight processes race for 25 versions, the file's creation included: each is won once, none trips."""
-    path = tmp_path / "new" / "tokens.db"
-    workers.start(8, "save_all", path, 25)
-    wins = sorted(version for won in workers.results() for version in won)
-    assert wins == list(range(1, 26))
-    found = SqliteStore(path).load("a")
-    assert found is not None
-    assert found.version == 25
-
-
 def test_many_processes_may_make_the_store_at_once(tmp_path: Path, workers: Any) -> None:
     """Five times six processes begin on a file that is not there: all agree on one holder."""
     for attempt in range(5):
         path = tmp_path / str(attempt) / "tokens.db"
         workers.start(6, "lease", path)
         assert len(set(workers.results())) == 1
-
-
-def test_the_lease_excludes_other_processes(tmp_path: Path, workers: Any) -> None:
-    """A number counted up by four processes, without any lock but the lease, loses nothing."""
-    (tmp_path / "number").write_text("0")
-    workers.start(4, "exclusive", tmp_path / "tokens.db", 10)
-    assert workers.results() == [10] * 4
-    assert (tmp_path / "number").read_text() == "40"
 
 
 def test_a_store_that_is_written_to_can_be_read(tmp_path: Path) -> None:
@@ -303,8 +283,3 @@ def test_what_may_only_be_read(foreign: Path, workers: Any, what: str) -> None:
         assert said.startswith("store_unusable: the token store ")
         assert "readonly" in said or "unable to open" in said
         assert "permissions" in said
-
-
-def test_a_conflict_is_a_store_error(tmp_path: Path) -> None:
-    """Callers may catch one class; the flow asks for the finer one."""
-    assert issubclass(VersionConflict, StoreError)

@@ -1,0 +1,106 @@
+"""What can be wrong with a server that keeps tokens, in the same words for all of them.
+
+Each function makes a StoreError; `shown` is the server without its password, `reason` what it said, which
+the caller has cleaned of passwords.
+"""
+
+from __future__ import annotations
+
+from connector.errors import StoreError
+
+
+def unreachable(shown: str, reason: str) -> StoreError:
+    """It does not answer, or not in time; nobody knows whether what was asked for was done."""
+    return StoreError(
+        f"the token store {shown} does not answer",
+        code="store_unreachable",
+        reason=reason,
+        resolution="see whether it runs and can be reached from here; it is tried again by itself",
+    )
+
+
+def refused(shown: str, reason: str) -> StoreError:
+    """It knows neither user nor password, or does not let the user do what is needed."""
+    return StoreError(
+        f"the token store {shown} does not let connector in",
+        code="store_refused",
+        reason=reason,
+        resolution="check user, password and permissions",
+    )
+
+
+def read_only(shown: str, reason: str) -> StoreError:
+    """It can be read, and takes no writes."""
+    return StoreError(
+        f"the token store {shown} can only be read",
+        code="store_read_only",
+        reason=reason,
+        resolution="name the primary server, or make this one take writes again",
+    )
+
+
+def full(shown: str, reason: str) -> StoreError:
+    """It has no room, on disk or in memory."""
+    return StoreError(
+        f"the token store {shown} is full",
+        code="store_full",
+        reason=reason,
+        resolution="give the server more room; what was saved before is still there",
+    )
+
+
+def unusable(shown: str, reason: str) -> StoreError:
+    """Everything else that a server may say."""
+    return StoreError(
+        f"the token store {shown} cannot be used",
+        code="store_unusable",
+        reason=reason,
+        resolution="see the server's own log",
+    )
+
+
+def foreign(shown: str, reason: str) -> StoreError:
+    """What stands where the records should be was made by another program."""
+    return StoreError(
+        f"{shown} holds something else where the token store should be",
+        code="not_a_store",
+        reason=reason,
+        resolution="name another database, schema or prefix in `store:`; nothing was changed in this one",
+    )
+
+
+def newer(shown: str, found: int, known: int) -> StoreError:
+    """A newer connector has migrated it."""
+    return StoreError(
+        f"the token store {shown} was written by a newer connector",
+        code="newer_store",
+        reason=f"it has schema version {found}, and this connector knows {known}",
+        resolution="upgrade connector, or name another store in the manifest",
+    )
+
+
+def damaged(shown: str, account: str) -> StoreError:
+    """A record that no connector wrote."""
+    return StoreError(
+        f"the stored token of account {account!r} is damaged",
+        code="corrupt_record",
+        reason="it was not written by connector",
+        resolution=f"look who else writes to {shown}, then authorize the account again",
+    )
+
+
+def bad_url(reason: str, resolution: str) -> StoreError:
+    """The URL cannot be understood; it is not repeated, since it may hold a password."""
+    return StoreError(
+        "the store URL cannot be used", code="bad_store_url", reason=reason, resolution=resolution
+    )
+
+
+def driver_missing(scheme: str, extra: str, reason: str) -> StoreError:
+    """The Python package that speaks to such a server is not installed."""
+    return StoreError(
+        f"a token store at {scheme}: needs a package that is not installed",
+        code="driver_missing",
+        reason=reason,
+        resolution=f"pip install 'connector[{extra}]'",
+    )
