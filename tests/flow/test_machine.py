@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from worlds import FATES, TROUBLES, WINDOW, Flight, Process, World
 
-from connector.effects import Acquire, Load, Post, Release, Save
+from connector.effects import Acquire, Await, Load, Post, Release, Save
 from connector.errors import ConnectorError, NotAuthorizedError
 from connector.flow import usable
 from connector.record import Record
@@ -17,7 +17,8 @@ from connector.secret import Secret
 
 NUMBERS = st.integers(0, 7)
 # Now and then, not always: a world in which nothing works shows nothing.
-FATE = st.sampled_from([*[""] * 12, "refused connection", *FATES])
+WAKES = ("woken", "not woken")
+FATE = st.sampled_from([*[""] * 12, "refused connection", *FATES, *WAKES])
 TROUBLE = st.sampled_from(["", "", "", "", *TROUBLES])
 SELDOM = st.sampled_from([False, False, False, True])
 SKEWS = st.lists(st.sampled_from([0.0, 0.0, 0.0, 30.0, 3600.0, -3600.0]), min_size=1, max_size=4)
@@ -51,6 +52,13 @@ class Renewals(RuleBasedStateMachine):
     def renew(self, number: int, account: str, early: bool) -> None:
         """Somebody needs a token, or finds that it is getting old."""
         self._ask(self._process(number), account, early=early)
+
+    @rule(number=NUMBERS)
+    def renew_on_demand(self, number: int) -> None:
+        """A person wants another token although there is a good one."""
+        token = self.world.records["a"].token
+        assert token is not None
+        self._ask(self._process(number), "a", rejected=token.fingerprint, on_demand=True)
 
     @rule(number=NUMBERS)
     def api(self, number: int) -> None:
@@ -157,7 +165,7 @@ class Renewals(RuleBasedStateMachine):
             assert in_memory or under_way or world.forgot_lease, "lost without a word"
 
     def _step(self, flight: Flight, fate: str = "", trouble: str = "") -> Record | Exception | None:
-        fate = fate if isinstance(flight.effect, Post) else ""
+        fate = fate if isinstance(flight.effect, (Await, Post)) else ""
         trouble = trouble if isinstance(flight.effect, (Acquire, Load, Release, Save)) else ""
         outcome = self.world.step(flight, fate, trouble)
         assert flight.calls <= MOST_CALLS, "a loop of token calls"

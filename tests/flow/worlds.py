@@ -219,7 +219,9 @@ class World:
         found = self.records.get(name, Record())
         self.records[name] = Record(version=found.version + 1, token=token)
 
-    def begin(self, process: Process, name: str, *, early: bool = False, rejected: str = "") -> Flight | None:
+    def begin(
+        self, process: Process, name: str, *, early: bool = False, rejected: str = "", on_demand: bool = False
+    ) -> Flight | None:
         """Begin a renewal, unless one is under way in this process: everybody waits for that one."""
         for flight in self.flights:
             if flight.process is process and flight.account == name:
@@ -232,6 +234,7 @@ class World:
             have=process.memory.get(name),
             rejected=rejected,
             early=early,
+            on_demand=on_demand,
         )
         flow = renew(wish)
         flight = Flight(process, name, wish, flow, next(flow))
@@ -302,9 +305,11 @@ class World:
             case Wait(seconds=seconds):
                 self.now += seconds
                 return None
-            case Await(pause_s=pause_s):
-                self.now += pause_s
-                return pause_s
+            case Await(pause_s=pause_s, woken_s=woken_s):
+                # Woken at once, by the store or for no reason; not at all; or by a store that wakes nobody.
+                took = {"woken": 0.0, "not woken": woken_s}.get(fate, pause_s)
+                self.now += took
+                return took
             case Reveal():
                 return Ready(
                     account=flight.wish.account,

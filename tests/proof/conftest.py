@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-# The servers, and the people who sign in to them.
-sys.path[:0] = [str(HERE.parent / "servers")]
+# The servers, the people who sign in to them, and the servers of stores.
+sys.path[:0] = [str(HERE.parent / "servers"), str(HERE.parent / "store")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

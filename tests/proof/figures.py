@@ -24,7 +24,7 @@ from proof_kills import Kills, kills  # noqa: E402
 from proof_proxy import FAULTS  # noqa: E402
 from proof_soak import Soak, soak  # noqa: E402
 from proof_stops import STOPS, Stop, stop  # noqa: E402
-from proof_stores import stores  # noqa: E402
+from proof_stores import STORES  # noqa: E402
 
 Row = dict[str, Any]
 
@@ -46,9 +46,9 @@ def upright(rows: Iterable[Row]) -> str:
 
 
 def of_soak(folder: Path) -> str:
-    """60 s on each store that can be had here."""
+    """60 s on each store."""
     done = []
-    for name, store in stores():
+    for name, store in STORES.items():
         with store(_new(folder)) as url:
             done.append(soak(Soak(store=name), _new(folder), url))
         done[-1].check()

@@ -32,7 +32,7 @@ from connector.errors import ConnectorError
 from connector.host import Host
 from connector.vault import Vault
 
-GRACE_S = 3600
+TOKEN_S, GRACE_S = 3600, 4 * 3600
 # Where a kill falls: at a random moment of a loop of renewals; while the call is on its way to the server,
 # which it reaches or not; when the server has answered and nobody has heard it; right after the answer was
 # passed on.
@@ -106,10 +106,12 @@ def kills(done: Kills, folder: Path, url: str = SQLITE, *, seed: int = 0) -> Kil
     with ExitStack() as stack:
         server: RigProcess
         if done.server == "with grace":
-            server = toolkit = DjangoServer(log=folder / "server.log", access_token_ttl=3600, grace=GRACE_S)
+            server = toolkit = DjangoServer(
+                log=folder / "server.log", access_token_ttl=TOKEN_S, grace=GRACE_S
+            )
             stack.enter_context(server)
         else:
-            server = oidc = OidcServer(log=folder / "server.log", access_token_ttl=3600)
+            server = oidc = OidcServer(log=folder / "server.log", access_token_ttl=TOKEN_S)
             stack.enter_context(server)
         proxy = stack.enter_context(FaultProxy(server.port, delay_s=0.01))
         if done.server == "with grace":
@@ -129,7 +131,8 @@ def kills(done: Kills, folder: Path, url: str = SQLITE, *, seed: int = 0) -> Kil
             _kill_one(place, proxy, name, moment, dice)
         proxy.hold = None
         _find(done, server, vault, keys)
-        with place.open() as first, place.open() as second:
+        # While the access token works, what is in doubt is not tried; the heirs come when it has ended.
+        with place.open(clock=_later) as first, place.open(clock=_later) as second:
             for name in names:
                 _inherit(done, name, [first, second], proxy)
         done.shown = max(server.stats()["refresh_tokens"].values())
@@ -186,6 +189,10 @@ def _find(done: Kills, server: RigProcess, vault: Vault, keys: dict[str, str]) -
                 vault.store.release(key, lease.holder)
 
 
+def _later() -> float:
+    return time.time() + TOKEN_S + 60
+
+
 def _inherit(done: Kills, name: str, heirs: list[Host], proxy: FaultProxy) -> None:
     """Renew from several processes' worth of hosts, again and again."""
     was_spent = name in done.wrong
@@ -195,6 +202,8 @@ def _inherit(done: Kills, name: str, heirs: list[Host], proxy: FaultProxy) -> No
     for _ in range(3):
         for host in heirs:
             try:
+                # The first makes sure of the account, whatever came of it; then it must renew.
+                host.token(name)
                 host.renew(name)
             except ConnectorError as error:
                 codes.append(error.code)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from oidc_server import OidcServer
-from proof_world import SECRETS, SQLITE, Place, Worker, oidc_account, sign_in
+from proof_world import BOUND_S, SECRETS, SQLITE, Place, Worker, oidc_account, sign_in
 
 import connector
 from connector.host import Host
@@ -101,7 +101,7 @@ def soak(soak: Soak, folder: Path, url: str = SQLITE) -> Soak:
         for worker in workers:
             worker.say("go")
         for worker in workers:
-            report = worker.hear()
+            report = worker.hear(soak.seconds + BOUND_S)
             soak.failed += report["failed"]
             soak.requests += report["good"]
             soak.replays += report["replays"]

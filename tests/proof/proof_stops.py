@@ -158,7 +158,7 @@ def stop(done: Stop, folder: Path, url: str = SQLITE) -> Stop:
 
 def _renewed(host: Any) -> bool:
     try:
-        host.renew("main")
+        host.renew("main", force=True)
     except NotAuthorizedError:
         return False
     return True

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from real_servers import Postgresql, Redis
+
 Opened = Callable[[Path], AbstractContextManager[str]]
 
 
@@ -15,6 +17,18 @@ def sqlite(folder: Path) -> Iterator[str]:
     yield f"sqlite:///{folder / 'tokens.db'}"
 
 
-def stores() -> list[tuple[str, Opened]]:
-    """All there are."""
-    return [("SQLite", sqlite)]
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """A server of its own, which writes to the disk before it says so."""
+    with Postgresql(durable=True) as server:
+        yield server.url()
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """A server of its own, with the durability that the store asks for."""
+    with Redis() as server:
+        yield server.url()
+
+
+STORES: dict[str, Opened] = {"SQLite": sqlite, "PostgreSQL": postgresql, "Redis": redis}

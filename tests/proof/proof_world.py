@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,7 +60,9 @@ class Place:
         return self.folder / "manifest.yaml"
 
     def write(self) -> None:
-        data = {"version": 1, "store": self.store, "accounts": self.accounts}
+        # Written out for each, since a manifest that is mostly aliases is refused.
+        accounts = [(name, copy.deepcopy(account)) for name, account in self.accounts.items()]
+        data = {"version": 1, "store": self.store, "accounts": dict(accounts)}
         self.path.write_text(yaml.safe_dump(data, sort_keys=False))
 
     def only(self, name: str) -> Path:
@@ -189,9 +192,9 @@ class Worker:
         assert self.process.pid is not None
         return self.process.pid
 
-    def hear(self) -> Any:
+    def hear(self, within: float = BOUND_S) -> Any:
         """The next thing it says. Raises EOFError when it has ended without a word."""
-        assert self.ours.poll(BOUND_S), "a worker hangs"
+        assert self.ours.poll(within), "a worker hangs"
         return self.ours.recv()
 
     def say(self, word: str) -> None:

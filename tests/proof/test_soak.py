@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from proof_soak import Soak, lifetimes, soak
+from proof_stores import STORES
 
 
-def test_many_share_one_account(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_many_share_one_account(tmp_path: Path, store: str) -> None:
     """Processes, threads and loops: each refresh token shown once, nothing fails, no call too many."""
-    done = soak(Soak(processes=4, threads=4, loop_processes=1, loops=2, tasks=2, seconds=9), tmp_path)
+    with STORES[store](tmp_path) as url:
+        done = soak(
+            Soak(store=store, processes=3, threads=4, loop_processes=1, loops=2, tasks=2, seconds=5),
+            tmp_path,
+            url,
+        )
     print(done.row())
     done.check()
 
