@@ -281,6 +281,7 @@ _RESERVED = {
         "code_challenge_method",
     ),
 }
+RESERVED_PARAMETERS = (*_RESERVED["auth_endpoint_config"], "redirect_uri", "scope")
 _ELSEWHERE = {"scope": "scopes", "redirect_uri": "redirect_uri", "grant_type": "grant"}
 
 

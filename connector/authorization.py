@@ -67,6 +67,10 @@ def pending(
         pairs |= {"code_challenge": challenge(verifier, spec.pkce), "code_challenge_method": spec.pkce}
     if credentials.dpop_key:
         pairs["dpop_jkt"] = thumbprint(credentials.dpop_key)
+    scopes = pairs["scope"].split()
+    if "openid" in scopes and "offline_access" in scopes:
+        # OpenID Connect Core section 11: without it the server must ignore offline_access.
+        pairs["prompt"] = "consent"
     pairs |= filled(spec.params, account.names())
     removed = {name for name, value in spec.params.items() if value is None}
     named = [
@@ -168,10 +172,10 @@ def read_redirect(account: Account, asked: Pending, redirected: str) -> Secret:
     if not hmac.compare_digest(values.get("state", "").encode(), asked.state.encode()):
         raise _unusable(account, "state_mismatch", "it answers another login than this one")
     if asked.issuer and ("iss" in values or asked.iss) and values.get("iss", "") != asked.issuer:
-        who = repr(cleaned(values["iss"])) if "iss" in values else "nobody"
-        raise _unusable(
-            account, "issuer_mismatch", f"it says that {who} answers, and {asked.issuer!r} was asked"
-        )
+        words = "it does not name its issuer, and this server always does"
+        if "iss" in values:
+            words = f"it says that {cleaned(values['iss'])!r} answers, and {asked.issuer!r} was asked"
+        raise _unusable(account, "issuer_mismatch", words)
     if "error" in values:
         raise _denied(account, values)
     if not values.get("code"):
@@ -197,7 +201,7 @@ def _unusable(account: Account, code: str, reason: str) -> NotAuthorizedError:
         account=account.name,
         code=code,
         reason=reason,
-        resolution=f"begin again: connector login {account.name}",
+        resolution=f"begin again: `connector login {account.name}`",
     )
 
 

@@ -213,6 +213,12 @@ class _Binding:
         if grant not in allowed and grant not in self.grants:
             why = f"there is no grant{shown}"
         hint = f"did you mean {near}?" if near else "allowed here: " + ", ".join(usable) if usable else ""
+        if (
+            grant not in allowed
+            and grant in self.grants
+            and isinstance(self.data.get("oauth2_endpoint"), Mapping)
+        ):
+            hint = f"add it to grants: of the endpoint; {hint}"
         self.report(why, *(["grant"] if "grant" in self.data else ["oauth2_endpoint"]), hint=hint)
         return grant
 

@@ -29,7 +29,7 @@ from rich.text import Text
 from connector.errors import ConnectorError, ManifestError, NotAuthorizedError
 
 FAILED, WRONG, LOGIN, STOPPED, TERMINATED = 1, 2, 4, 130, 143
-_A_LOGIN_HELPS = ("needs_authorization", "auto_refresh_off")
+_A_LOGIN_HELPS = ("needs_authorization", "auto_refresh_off", "step_up_required")
 _WRONG_USAGE = ("unknown_parameter", "parameter_unknown", "parameter_missing", "pipeline_invalid")
 _WIDE = 10_000
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,6 +102,9 @@ def command(function: F) -> F:
         except (click.ClickException, click.exceptions.Exit):
             raise
         except ConnectorError as error:
+            context = click.get_current_context(silent=True)
+            if context is not None and context.params.get("as_json"):
+                write_json({"ok": False, "error": str(error), "code": error.code})
             sys.exit(complain(error))
         except KeyboardInterrupt as stop:
             say("stopped")

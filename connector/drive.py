@@ -6,6 +6,7 @@ due; in its own thread it outlives a cancelled task and a closed event loop, and
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -44,6 +45,7 @@ from connector.tokenrequest import TokenRequest
 from connector.tokenstore import TokenStore, Waking
 
 T = TypeVar("T")
+log = logging.getLogger("connector")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,8 @@ class World:
             reply = self.poster.post(request)
         except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
             return NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
+        said = f"status={reply.status}" if isinstance(reply, Reply) else f"no answer: {reply.words}"
+        log.debug("token.call key=%s host=%s %s", self.key, origin_of(request.url), said)
         if isinstance(reply, Reply) and reply.headers.get("dpop-nonce"):
             self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
         return reply

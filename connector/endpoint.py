@@ -87,6 +87,18 @@ class Endpoint:
         return replace(merged, grants=self.grants, spec=self.spec)
 
 
+# What an endpoint that names none allows; an account chooses.
+_ANY_GRANT = (
+    "authorization_code",
+    "client_credentials",
+    "device_code",
+    "jwt_bearer",
+    "token_exchange",
+    "password",
+    "refresh_token",
+)
+
+
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Merge as ``extends`` does: mappings merge, anything else replaces, null removes a key."""
     result = dict(base)
@@ -105,7 +117,8 @@ def endpoint_from_spec(spec: Mapping[str, Any], *, name: str = "", origin: str =
     token = _request(spec.get("token", {}), RequestSpec())
     refresh = spec.get("refresh", {})
     person = spec.get("authorize", {}).get("url") or spec.get("discovery") or spec.get("issuer")
-    grants = spec.get("grants", ["authorization_code" if person else "client_credentials"])
+    first = "authorization_code" if person else "client_credentials"
+    grants = spec.get("grants", [first, *(grant for grant in _ANY_GRANT if grant != first)])
     return Endpoint(
         name=name or spec.get("endpoint", ""),
         title=spec.get("title", name or spec.get("endpoint", "")),

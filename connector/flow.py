@@ -217,7 +217,7 @@ def _hopeless(wish: Wish, record: Record, now: float) -> None:
             account=account.name,
             code="in_doubt" if record.spending else "",
             reason=record.last_failure,
-            resolution=f"it is tried again in {record.retry_at - now:.0f} s",
+            resolution=f"the next attempt may be made in {max(1, round(record.retry_at - now))} s",
             retry_after=record.retry_at - now,
         )
 

@@ -10,7 +10,7 @@ from connector.account import Account
 from connector.credentials import Credentials
 from connector.endpointparts import RequestSpec
 from connector.errors import NotAuthorizedError
-from connector.reading import cleaned, number_of
+from connector.reading import cleaned, number_of, parse
 from connector.reply import Refusal, Reply, read_answer, read_refusal
 from connector.secret import Secret
 from connector.token import Token
@@ -46,7 +46,8 @@ def _place(account: Account, spec: RequestSpec | None, what: str) -> RequestSpec
         account=account.name,
         code="incomplete_account",
         reason=f"the endpoint {account.endpoint.name!r} declares none",
-        resolution=f"declare `{what}: {{url: ...}}` in the endpoint, if the server has one",
+        resolution=f"declare `{what}: {{url: ...}}` in an endpoint, if the server has one"
+        + ("; `--local` only forgets the tokens here" if what == "revoke" else ""),
     )
 
 
@@ -66,7 +67,15 @@ def revoke_request(account: Account, credentials: Credentials, token: Token) -> 
 
 
 def read_revoked(account: Account, reply: Reply, secrets: tuple[Secret, ...]) -> bool | Refusal:
-    """True: the token is no longer good. 200 is also the answer for one that is unknown (section 2.2)."""
+    """True: the token is no longer good. 200 is also the answer for one that is unknown (section 2.2).
+
+    But an error inside it, or a page for people, is no answer to this.
+    """
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    data = parse(reply.body, kind, "json")
+    no_answer = kind == "text/html" or (isinstance(data, Mapping) and data.get("error"))
+    if 200 <= reply.status < 300 and no_answer:
+        return Refusal(kind="protocol", status=reply.status, description="it is no answer to a revocation")
     return True if 200 <= reply.status < 300 else read_refusal(account, reply, secrets)
 
 

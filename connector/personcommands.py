@@ -10,6 +10,7 @@ import click
 import httpx
 from rich.text import Text
 
+from connector.accountspec import RESERVED_PARAMETERS
 from connector.console import (
     FAILED,
     LOGIN,
@@ -84,11 +85,24 @@ def login(
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--param")
+        if name in RESERVED_PARAMETERS:
+            raise click.BadParameter(f"{name} is set by connector", param_hint="--param")
         parameters[name] = value
+    if device and no_browser:
+        raise click.UsageError("--device and --no-browser are two ways; choose one")
     manner = Manner(port=port, timeout_s=timeout, parameters=parameters)
     with open_host(chosen(context, manifest)) as host:
+        before = host.status(account)
+        if port and host.accounts[account].redirect_target():
+            raise click.UsageError(f"account {account} has a redirect URI of its own; leave --port out")
         token = _log_in(host, account, manner, device=device, no_browser=no_browser)
-        _welcome(host, account, token)
+        _welcome(host, account, token, had=before.refreshable)
+
+
+_OFFLINE = (
+    "many servers give one for the scope offline_access, OpenID Connect servers only together with"
+    " auth_endpoint_config: {prompt: consent}"
+)
 
 
 def _log_in(host: Host, account: str, manner: Manner, *, device: bool, no_browser: bool) -> Token:
@@ -99,18 +113,18 @@ def _log_in(host: Host, account: str, manner: Manner, *, device: bool, no_browse
         say(f"Account {account} signs in by itself ({grant}).")
         return host.renew(account)
     if device or host.accounts[account].grant == "device_code":
-        return on_device(host, account)
+        return on_device(host, account, manner)
     return by_paste(host, account, manner) if no_browser else in_browser(host, account, manner)
 
 
-def _welcome(host: Host, account: str, token: Token) -> None:
+def _welcome(host: Host, account: str, token: Token, *, had: bool) -> None:
     ends = f", which ends {in_words(token.expires_at)}" if token.expires_at is not None else ""
     say(f"Account {account} is logged in, with token {token.fingerprint}{ends}.")
     status = host.status(account)
     if host.needs_person(account) and not status.refreshable and host.accounts[account].auto_refresh:
-        hint = "the server gave no refresh token, so you will have to log in again then"
-        offline = "; many servers give one for the scope offline_access"
-        complain(hint + (offline if "offline_access" not in (token.scopes or ()) else ""), kind="warning")
+        lost = " (the login before had one)" if had else ""
+        hint = f"the server gave no refresh token{lost}, so you will have to log in again then; {_OFFLINE}"
+        complain(hint, kind="warning")
 
 
 @click.command(short_help="End a login: revoke its tokens and forget them.")
@@ -139,7 +153,7 @@ def logout(context: click.Context, account: str, manifest: str | None, local: bo
 def status(context: click.Context, accounts: tuple[str, ...], manifest: str | None, as_json: bool) -> None:
     """How the logins of accounts are; all of the manifest when none is named. No network.
 
-    Exit code 4: one of them needs a login; 1: one of them cannot be used; else 0.
+    Exit code 4: one of them needs a login; 1: one of them cannot be used, or was refused for good; else 0.
     """
     with open_host(chosen(context, manifest)) as host:
         for name in accounts:
@@ -153,7 +167,8 @@ def status(context: click.Context, accounts: tuple[str, ...], manifest: str | No
         for row in rows:
             _show(row)
     states = {row["state"] for row in rows}
-    sys.exit(LOGIN if "needs_authorization" in states else FAILED if "error" in states else 0)
+    bad = "error" in states or any(row.get("refused") for row in rows)
+    sys.exit(LOGIN if "needs_authorization" in states else FAILED if bad else 0)
 
 
 def _row(host: Host, name: str) -> dict[str, Any]:
@@ -172,6 +187,7 @@ _LINES = {
     "scopes": "scopes",
     "renewals": "renewals",
     "failures": "failures in a row",
+    "refused": "refused for good",
     "last_refusal": "last refusal",
     "retry_at": "tried again",
     "holder": "being renewed by",

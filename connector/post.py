@@ -242,7 +242,8 @@ def tls_context(tls: TlsFiles | None) -> ssl.SSLContext | bool:
             # An encrypted key must not make a pipeline at 3 a.m. ask a terminal for its password.
             context.load_cert_chain(tls.certificate, tls.private_key or None, password=lambda: b"")
     except OSError as error:  # ssl.SSLError is one
-        reason = error.strerror or type(error).__name__
+        named = ", ".join(path for path in (tls.certificate, tls.private_key, tls.ca) if path)
+        reason = f"{error.strerror or type(error).__name__} ({named}; encrypted, cut short, or not a pair?)"
     else:
         return context
     raise ConnectorError(

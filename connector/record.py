@@ -76,6 +76,8 @@ class Record:
         failures: renewals that failed in a row.
         retry_at: no renewal before this moment; 0: at once.
         last_failure: the last one in words, for `status`.
+        refused: code of a refusal that neither waiting nor a login cures (a wrong client secret, say); empty
+            once something else came after it.
         renewals: successful ones since the token was first obtained or adopted.
         history: the last ten outcomes, the newest last.
         unsaved: lives in this process only, since the store failed after the server had answered.
@@ -88,6 +90,7 @@ class Record:
     failures: int = 0
     retry_at: float = 0.0
     last_failure: str = ""
+    refused: str = ""
     renewals: int = 0
     history: tuple[Outcome, ...] = ()
     unsaved: bool = False
@@ -132,7 +135,7 @@ class Record:
     def _and(self, what: str, at: float, words: str = "") -> tuple[Outcome, ...]:
         return (*self.history, Outcome(at=at, what=what, words=words))[-_KEPT:]
 
-    def failed(self, words: str, *, now: float, retry_at: float, in_doubt: bool) -> Record:
+    def failed(self, words: str, *, now: float, retry_at: float, in_doubt: bool, refused: str = "") -> Record:
         """After a failure: keeps the journal only when the refresh token may have been spent."""
         spending = self.spending
         if spending and not in_doubt:
@@ -144,6 +147,7 @@ class Record:
             failures=self.failures + 1,
             retry_at=retry_at,
             last_failure=words,
+            refused=refused,
             history=self._and("in_doubt" if spending else "failed", now, words),
         )
 
@@ -170,6 +174,7 @@ class Record:
             "failures": self.failures,
             "retry_at": self.retry_at,
             "last_failure": self.last_failure,
+            "refused": self.refused,
             "renewals": self.renewals,
             "history": [[one.at, one.what, one.words] for one in self.history],
         }
@@ -203,6 +208,7 @@ class Record:
             failures=int(fields.get("failures", 0)),
             retry_at=float(fields.get("retry_at", 0.0)),
             last_failure=str(fields.get("last_failure", "")),
+            refused=str(fields.get("refused", "")),
             renewals=int(fields.get("renewals", 0)),
             history=tuple(
                 Outcome(at=float(at), what=str(what), words=str(words))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, cast
 
@@ -98,7 +98,7 @@ def read_reply(
         return _refusal(account, reply, data, hidden)
     error = _error_inside(data, spec)
     if error:
-        return _refusal(account, reply, data, hidden, status=400)
+        return _inside_success(_refusal(account, reply, data, hidden, status=400))
     if not isinstance(data, Mapping):
         return Refusal(
             kind="protocol",
@@ -313,6 +313,16 @@ def _refusal(
     )
 
 
+def _inside_success(refusal: Refusal) -> Refusal:
+    """An error inside a 200 is a verdict on the login only in words that say so: gateways answer like this
+    too, and one bad reply must not need a person.
+    """
+    if refusal.kind == "login" and not _VERDICT.search(refusal.error):
+        return replace(refusal, kind="protocol", spent=True)
+    return refusal
+
+
+_VERDICT = re.compile(r"(?i)invalid|expired|revoked|denied|bad_?refresh|unauthorized|unsupported|pending")
 _LONGEST_NONCE = 1024
 
 

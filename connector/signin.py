@@ -109,7 +109,7 @@ def _too_late(account: Account) -> NotAuthorizedError:
         account=account.name,
         code="login_timeout",
         reason="the code has ended",
-        resolution=f"begin again: connector login {account.name}",
+        resolution=f"begin again: `connector login {account.name}`",
     )
 
 

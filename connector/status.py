@@ -27,6 +27,7 @@ class Status:
         renewals: successful ones since the account was authorized.
         failures: failed ones in a row.
         retry_at: no renewal before this moment; 0: at once.
+        refused: code of a refusal that neither waiting nor a login cures; empty: none.
         last_refusal: the last failure in words; empty: none since the last success.
         holder: who holds the lease now; empty: nobody.
     """
@@ -41,6 +42,7 @@ class Status:
     renewals: int = 0
     failures: int = 0
     retry_at: float = 0.0
+    refused: str = ""
     last_refusal: str = ""
     holder: str = ""
 
@@ -67,7 +69,11 @@ def status_of(
         expires_at=token.expires_at if token and token.access_token else None,
         fingerprint=token.fingerprint if token and token.access_token else "",
         refreshable=bool(record.presents),
-        renews=auto_refresh and not record.dead and (not interactive or bool(record.presents)),
+        refused=record.refused,
+        renews=auto_refresh
+        and not record.dead
+        and not record.refused
+        and (not interactive or bool(record.presents)),
         scopes=token.scopes if token else None,
         renewals=record.renewals,
         failures=record.failures,

@@ -152,7 +152,7 @@ class _Rules:
             account=self.account.name,
             code="step_up_required",
             reason=" and ".join(wanted),
-            resolution=f"connector login {self.account.name}{how}",
+            resolution=f"run `connector login {self.account.name}{how}`",
         )
 
     def looks_expired(self, attempt: _Attempt, response: httpx.Response) -> bool:

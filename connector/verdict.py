@@ -59,8 +59,16 @@ def refused(account: Account, grant: Grant, record: Record, refusal: Refusal) ->
         if not (yield from note(dead)):
             return  # a holder that was held up has saved what it got after all
         raise login_needed(account, dead)
-    yield from note(record.failed(words, now=now, retry_at=0.0, in_doubt=False))
-    raise misfit(account, refusal.kind, words)
+    error = misfit(account, refusal.kind, words)
+    yield from note(record.failed(words, now=now, retry_at=0.0, in_doubt=False, refused=error.code))
+    raise error
+
+
+_TO_CHECK = {
+    "password": "check username and password",
+    "jwt_bearer": "check the assertion's key, claims and audience, and whether the server knows the key",
+    "token_exchange": "check the subject token, and what it may be exchanged for",
+}
 
 
 def misfit(account: Account, kind: str, said: str) -> NotAuthorizedError:
@@ -79,7 +87,7 @@ def misfit(account: Account, kind: str, said: str) -> NotAuthorizedError:
         "login": (
             "refused",
             "the server refused a token to account",
-            "check the client's permissions and the grant at the server",
+            _TO_CHECK.get(account.grant, "check the client's permissions and the grant at the server"),
         ),
     }[kind]
     return NotAuthorizedError(
@@ -111,7 +119,8 @@ def failed_later(
     if not (yield from note(failed)):
         return
     raise RenewalError(
-        f"the token of account {account.name!r} could not be renewed",
+        f"{'the' if record.token else 'a'} token of account {account.name!r} could not be"
+        f" {'renewed' if record.token else 'fetched'}",
         account=account.name,
         code=code or ("in_doubt" if failed.spending else ""),
         reason=words,

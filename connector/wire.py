@@ -5,6 +5,7 @@ Needed because a client that is given a transport no longer looks at HTTPS_PROXY
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -19,6 +20,26 @@ OWN = "connector.own"
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30.0)
 
 
+_Key = tuple[str | None, bool, tuple[int, ...]]
+
+
+def _key(request: httpx.Request, proxy: Callable[[httpx.URL], str | None], tls: TlsFiles | None) -> _Key:
+    """Which transport a request needs: by proxy, whose host it goes to, and the age of the TLS files."""
+    own = bool(request.extensions.get(OWN, False))
+    return proxy(request.url), own, _ages(tls) if own and tls else ()
+
+
+def _ages(tls: TlsFiles) -> tuple[int, ...]:
+    # A certificate that is rotated on disk counts at once, as it does for token calls.
+    found = []
+    for path in (tls.certificate, tls.private_key, tls.ca):
+        try:
+            found.append(os.stat(path).st_mtime_ns if path else 0)
+        except OSError:
+            found.append(-1)  # making the transport says what is wrong
+    return tuple(found)
+
+
 class Wire(httpx.BaseTransport):
     """Sends requests, directly or through the proxy meant for their URL."""
 
@@ -28,18 +49,19 @@ class Wire(httpx.BaseTransport):
         self._proxy = proxy
         self._tls = tls
         self._lock = threading.Lock()
-        self._ways: dict[tuple[str | None, bool], httpx.HTTPTransport] = {}
+        self._ways: dict[_Key, httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request as it is."""
-        key = self._proxy(request.url), request.extensions.get(OWN, False)
+        key = _key(request, self._proxy, self._tls)
         way = self._ways.get(key)
         if way is None:
             with self._lock:
-                way = self._ways.setdefault(key, self._way(*key))
+                way = self._ways.setdefault(key, self._way(key))
         return way.handle_request(request)
 
-    def _way(self, proxy: str | None, own: bool) -> httpx.HTTPTransport:
+    def _way(self, key: _Key) -> httpx.HTTPTransport:
+        proxy, own, _ = key
         verify = tls_context(self._tls if own else None)
         return httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
 
@@ -59,14 +81,14 @@ class AsyncWire(httpx.AsyncBaseTransport):
     ) -> None:
         self._proxy = proxy
         self._tls = tls
-        self._ways: dict[tuple[str | None, bool], httpx.AsyncHTTPTransport] = {}
+        self._ways: dict[_Key, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request as it is."""
-        key = self._proxy(request.url), request.extensions.get(OWN, False)
+        key = _key(request, self._proxy, self._tls)
         way = self._ways.get(key)
         if way is None:
-            proxy, own = key
+            proxy, own, _ = key
             verify = tls_context(self._tls if own else None)
             way = self._ways[key] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
         return await way.handle_async_request(request)

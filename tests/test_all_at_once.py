@@ -25,7 +25,7 @@ def told(file: Path, text: str | bytes) -> list[Problem]:
 
 MANY = """\
 version: 1
-store: redis://x
+store: nowhere://x
 plugins: [nope.py]
 accounts:
   a:

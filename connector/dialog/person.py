@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import queue
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from connector.token import Token
 
 _ANYWHERE = "http://127.0.0.1:8765/callback"
 _LONGEST_LINE = 16_384
+_PASTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,13 @@ def in_browser(host: Host, account: str, manner: Manner) -> Token:
 
 def _opened(open_url: Callable[[str], bool], url: str) -> None:
     def run() -> None:
+        opened = False
         with contextlib.suppress(Exception):
-            open_url(url)
+            opened = open_url(url)
+        if not opened:
+            say(
+                "No browser could be opened here: open the address yourself, or use --no-browser or --device."
+            )
 
     # In a thread: a browser in the terminal ends only when its person closes it.
     threading.Thread(target=run, name="connector-browser", daemon=True).start()
@@ -98,28 +105,63 @@ def by_paste(host: Host, account: str, manner: Manner) -> Token:
     _show_url(login.url)
     say(f"Afterwards the browser goes to {target}?..., a page that may not open.")
     say("Copy its whole address and paste it here:")
-    return login.finish(_line(account, login))
+    return login.finish(_line(account, login, manner.timeout_s))
 
 
-def _line(account: str, login: Authorization) -> str:
-    for _ in range(3):
-        line = "" if sys.stdin is None else sys.stdin.readline(_LONGEST_LINE)
+def _line(account: str, login: Authorization, timeout_s: float) -> str:
+    """The pasted address; on a terminal a wrong one may be pasted again."""
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    # In a thread: reading from a terminal has no time limit of its own.
+    threading.Thread(target=_read, args=(lines,), name="connector-paste", daemon=True).start()
+    ends, given = time.monotonic() + timeout_s, ""
+    for _ in range(_PASTES):
+        line = _next(lines, ends)
+        if line is None:
+            raise _nobody_came(account, timeout_s)
         if not line:
             break
-        if line.strip():
+        given = line.strip() or given
+        if line.strip() and login.answered_by(line.strip()):
             return line
+        if sys.stdin is not None and sys.stdin.isatty():
+            say("That is not the address this login ends at. Paste the whole of it:")
+    if given:
+        return given  # what is wrong with it is told by whoever reads it
     raise NotAuthorizedError(
         f"the login of account {account!r} was given up",
         account=account,
         code="login_cancelled",
         reason="no address was pasted",
-        resolution=f"begin again: connector login {account} --no-browser",
+        resolution=f"begin again: `connector login {account} --no-browser`",
     )
 
 
-def on_device(host: Host, account: str, *, clock: Callable[[], float] = time.time) -> Token:
+def _read(lines: queue.SimpleQueue[str]) -> None:
+    for _ in range(_PASTES):
+        line = ""
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # closed, or not there at all
+            line = sys.stdin.readline(_LONGEST_LINE)
+        lines.put(line)
+        if not line:
+            return
+
+
+def _next(lines: queue.SimpleQueue[str], ends: float) -> str | None:
+    """The next line, empty at the end of input; None: time is up."""
+    while (left := ends - time.monotonic()) > 0:
+        with contextlib.suppress(queue.Empty):
+            # In small pieces, so that Ctrl-C is heard everywhere.
+            return lines.get(timeout=min(left, 0.5))
+    return None
+
+
+def on_device(
+    host: Host, account: str, manner: Manner | None = None, *, clock: Callable[[], float] = time.time
+) -> Token:
     """Show a code and an address, and wait until the person entered it on any device."""
     login = host.device(account)
+    timeout_s = (manner or Manner()).timeout_s
+    ends = min(login.expires_at, clock() + timeout_s)
     console = words()
     say(f"On any device, log in to account {account} at:")
     _show_url(login.verification_uri)
@@ -127,18 +169,30 @@ def on_device(host: Host, account: str, *, clock: Callable[[], float] = time.tim
     console.print(Text(f"\n    {printable(login.user_code)}\n", style="bold"))
     if console.is_terminal:
         _qr(console, login.verification_uri_complete or login.verification_uri)
-    if not console.is_terminal:
-        say(f"Waiting for {_span(login.expires_at - clock())} at most ...")
-        return login.wait()
-    with console.status("") as status:
+    else:
+        say(f"Waiting for {_span(ends - clock())} at most ...")
+    with console.status("") if console.is_terminal else contextlib.nullcontext() as status:
 
         def pause(seconds: float) -> None:
-            ends = time.monotonic() + seconds
-            while (left := ends - time.monotonic()) > 0:
-                status.update(f"Waiting for you, {_span(login.expires_at - clock())} left (Ctrl-C gives up)")
+            until = min(clock() + seconds, ends)
+            while (left := until - clock()) > 0:
+                if status is not None:
+                    status.update(f"Waiting for you, {_span(ends - clock())} left (Ctrl-C gives up)")
                 time.sleep(min(left, 1.0))
+            if clock() >= ends < login.expires_at:
+                raise _not_entered(account, timeout_s)
 
         return login.wait(sleep=pause)
+
+
+def _not_entered(account: str, timeout_s: float) -> NotAuthorizedError:
+    return NotAuthorizedError(
+        f"nobody entered the code for account {account!r} in time",
+        account=account,
+        code="login_timeout",
+        reason=f"it was waited for {timeout_s:g} s",
+        resolution="begin again; --timeout waits longer",
+    )
 
 
 def _span(seconds: float) -> str:

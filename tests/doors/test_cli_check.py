@@ -8,7 +8,7 @@ from typing import Any
 
 WRONG = """\
 version: 1
-store: rediss://x
+store: nowhere://x
 plugins: [mine, gone]
 accounts:
   a: {oauth2_endpoint: acme, client_id: x, client_secret: "${env:X}"}
@@ -33,7 +33,7 @@ def test_everything_at_once(call: Any, folder: Path) -> None:
     lines = done.err.splitlines()
     for words in (
         r"acme\.yaml:3:\d+: ",
-        r"manifest\.yaml:2:8: /store: no token store is known for rediss:",
+        r"manifest\.yaml:2:8: /store: no token store is known for nowhere:",
         r"manifest\.yaml:3:17: /plugins/1: there is no plugin at gone",
         r"^warning: account a can be judged only when that plugin is mended",
         r"manifest\.yaml:6:\d+: /accounts/b/wrong: ",

@@ -70,7 +70,7 @@ FAILURES = {
         (NO_ANSWER, STRANGER), person=lambda who: who.answers(error="access_denied", iss=STRANGER)
     ),
     "no issuer": Failure(
-        (NO_ANSWER, "nobody answers"),
+        (NO_ANSWER, "does not name its issuer"),
         person=lambda who: who.answers(code="abc", iss=""),
         account={"endpoint": {"authorize": {"iss": True}}},
     ),

@@ -119,7 +119,7 @@ def test_a_device_on_a_terminal(room: Room) -> None:
     assert code == 0, shown
     assert "▀" in shown or "█" in shown
     assert re.search(r"\x1b\[1m *[A-Z]{4}-[A-Z]{4}", shown)
-    assert re.search(r"Waiting for you, 14 min \d\d s left \(Ctrl-C gives up\)", shown)
+    assert re.search(r"Waiting for you, 4 min \d\d s left \(Ctrl-C gives up\)", shown)
     assert "Account main is logged in" in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor is back"
     assert room.leaks(shown) == []

@@ -166,7 +166,7 @@ def test_standard_output_is_for_one(call: Any, pipelines: Any) -> None:
     """Not for --json and documents, nor for two pipelines or two steps."""
     pipelines(TALKS, one=["three", WRITES], two=["three", WRITES])
     taken = call("run", "one", "--json")
-    assert (taken.code, taken.out) == (2, "")
+    assert (taken.code, taken.json["ok"], taken.json["code"]) == (2, False, "manifest")
     assert "/pipelines/one/snaps/1/with/path: --json writes there already" in taken.err
     assert call("run").code == 2
     assert call("run", "one").out.splitlines() == ['{"n": 0}', '{"n": 1}', '{"n": 2}']

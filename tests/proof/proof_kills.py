@@ -204,7 +204,7 @@ def _inherit(done: Kills, name: str, heirs: list[Host], proxy: FaultProxy) -> No
             try:
                 # The first makes sure of the account, whatever came of it; then it must renew.
                 host.token(name)
-                host.renew(name)
+                host.renew(name, force=True)
             except ConnectorError as error:
                 codes.append(error.code)
             else:
@@ -223,4 +223,4 @@ def _renew_on(pipe: Connection, manifest: Path, name: str) -> None:
     with connector.open(manifest) as host:
         pipe.send("ready")
         while True:
-            host.renew(name)
+            host.renew(name, force=True)

@@ -111,7 +111,7 @@ def soak(soak: Soak, folder: Path, url: str = SQLITE) -> Soak:
         soak.refresh_tokens = len(stats["refresh_tokens"])
         soak.shown = max(stats["refresh_tokens"].values(), default=0)
         soak.lifetimes = lifetimes([at / 1000 for at in stats["renewed"]])
-        host.renew("main")
+        host.renew("main", force=True)
         soak.state = host.status("main").state
     return soak
 

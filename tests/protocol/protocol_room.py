@@ -14,6 +14,7 @@ from connector.authorization import Pending, pending
 from connector.credentials import Credentials
 from connector.effects import (
     Acquire,
+    Await,
     Delete,
     Effect,
     Load,
@@ -141,6 +142,9 @@ class Script:
         match effect:
             case Now():
                 return self.now
+            case Await(pause_s=pause_s):
+                self.now += pause_s
+                return pause_s
             case Wait(seconds=seconds):
                 self.waits.append(seconds)
                 self.now += seconds

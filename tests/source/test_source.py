@@ -223,6 +223,7 @@ def test_the_log_tells_tokens_apart_and_shows_none(room: Room, caplog: pytest.Lo
         token = room.source.token()
         room.source.settle()
     lines = [record.getMessage() for record in caplog.records if record.name == "connector"]
-    assert lines == [f"token.ready account=example token={token.fingerprint} expires_in=3600s"]
+    assert lines[0] == "token.call key=example host=login.example.com status=200"
+    assert lines[1:] == [f"token.ready account=example token={token.fingerprint} expires_in=3600s"]
     for secret in ("token-0", "token-1", "refresh-token", "very-secret"):
         assert secret not in caplog.text
