@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import httpx
 
 from connector.account import TlsFiles
+from connector.errors import ConnectorError
 from connector.post import proxy_for, tls_context
 
 # Set in a request's extensions that goes to one of the account's own hosts: only they are shown its
@@ -20,6 +22,7 @@ OWN = "connector.own"
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30.0)
 
 
+T = TypeVar("T")
 _Key = tuple[str | None, bool, tuple[int, ...]]
 
 
@@ -40,6 +43,11 @@ def _ages(tls: TlsFiles) -> tuple[int, ...]:
     return tuple(found)
 
 
+def _before(key: _Key, ways: Mapping[_Key, T]) -> T | None:
+    """What served until the TLS files became unusable, in the middle of being rotated perhaps: it goes on."""
+    return next((way for other, way in reversed(list(ways.items())) if other[:2] == key[:2]), None)
+
+
 class Wire(httpx.BaseTransport):
     """Sends requests, directly or through the proxy meant for their URL."""
 
@@ -57,13 +65,19 @@ class Wire(httpx.BaseTransport):
         way = self._ways.get(key)
         if way is None:
             with self._lock:
-                way = self._ways.setdefault(key, self._way(key))
+                way = self._ways.get(key) or self._made(key)
         return way.handle_request(request)
 
-    def _way(self, key: _Key) -> httpx.HTTPTransport:
+    def _made(self, key: _Key) -> httpx.HTTPTransport:
         proxy, own, _ = key
-        verify = tls_context(self._tls if own else None)
-        return httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
+        try:
+            verify = tls_context(self._tls if own else None)
+        except ConnectorError:
+            if (before := _before(key, self._ways)) is None:
+                raise
+            return before
+        way = self._ways[key] = httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
+        return way
 
     def close(self) -> None:
         """Close all connections."""
@@ -88,10 +102,19 @@ class AsyncWire(httpx.AsyncBaseTransport):
         key = _key(request, self._proxy, self._tls)
         way = self._ways.get(key)
         if way is None:
-            proxy, own, _ = key
-            verify = tls_context(self._tls if own else None)
-            way = self._ways[key] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
+            way = self._made(key)
         return await way.handle_async_request(request)
+
+    def _made(self, key: _Key) -> httpx.AsyncHTTPTransport:
+        proxy, own, _ = key
+        try:
+            verify = tls_context(self._tls if own else None)
+        except ConnectorError:
+            if (before := _before(key, self._ways)) is None:
+                raise
+            return before
+        way = self._ways[key] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
+        return way
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -164,3 +164,20 @@ def test_without_one(certificates: Certificates, server: TlsServer) -> None:
         with pytest.raises(connector.ManifestError, match=words):
             opened(certificates.folder, server.url, tls)
     assert server.forms == []
+
+
+def test_a_certificate_that_is_rotated_on_disk(certificates: Certificates, server: TlsServer) -> None:
+    """Token calls and API requests of a running host show the new one at once, and together."""
+    folder = certificates.folder
+    for name in ("certificate", "private_key"):
+        (folder / f"current.{name}").write_bytes((folder / FILES[name]).read_bytes())
+    tls = {**FILES, "certificate": "current.certificate", "private_key": "current.private_key"}
+    with opened(folder, server.url, tls) as host:
+        assert get(host, "sync").status_code == 200
+        made = host._wires["main"]._ways  # type: ignore[attr-defined]  # how many certificates were in use
+        assert len(made) == 1
+        for name in ("certificate", "private_key"):
+            (folder / f"fresh.{name}").write_bytes((folder / FILES[name]).read_bytes())
+            (folder / f"fresh.{name}").rename(folder / f"current.{name}")
+        assert get(host, "sync").status_code == 200
+        assert len(made) == 2
