@@ -73,7 +73,9 @@ def read_revoked(account: Account, reply: Reply, secrets: tuple[Secret, ...]) ->
     """
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     data = parse(reply.body, kind, "json")
-    no_answer = kind == "text/html" or (isinstance(data, Mapping) and data.get("error"))
+    # An empty 200 is an answer, whatever its content type says.
+    page = kind == "text/html" and reply.body.strip()
+    no_answer = page or (isinstance(data, Mapping) and data.get("error"))
     if 200 <= reply.status < 300 and no_answer:
         return Refusal(kind="protocol", status=reply.status, description="it is no answer to a revocation")
     return True if 200 <= reply.status < 300 else read_refusal(account, reply, secrets)

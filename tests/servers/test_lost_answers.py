@@ -106,7 +106,7 @@ def test_within_the_grace(make_toolkit: Callable[..., DjangoServer], doubt: Call
     server = make_toolkit(access_token_ttl=LIFETIME_S, grace=30)
     doubted = doubt(server, lambda token: at_toolkit(server, token, 30))
     # This server ends the old access token with the renewal, so that its API is no help.
-    with pytest.raises(RenewalError, match="tried again in 1 s"):
+    with pytest.raises(RenewalError, match="next attempt may be made in 1 s"):
         doubted.get()
     assert doubted.shown == 1, "not before its pause is over"
     doubted.later_s = 2
@@ -126,7 +126,7 @@ def test_without_a_grace(make_toolkit: Callable[..., DjangoServer], doubt: Calla
     """Once the API refuses the old access token there is nothing to lose: one more try, and a clear error."""
     server = make_toolkit(access_token_ttl=LIFETIME_S)
     doubted = doubt(server, lambda token: at_toolkit(server, token, 0))
-    with pytest.raises(RenewalError, match="tried again in 1 s"):
+    with pytest.raises(RenewalError, match="next attempt may be made in 1 s"):
         doubted.get()
     doubted.later_s = 2
     with pytest.raises(NotAuthorizedError, match="an earlier attempt got no answer"):
