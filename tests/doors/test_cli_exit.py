@@ -191,3 +191,15 @@ def test_help_names_every_command_and_option(call: Any) -> None:
         for parameter in command.params:
             if parameter.param_type_name == "option" and "--help" not in parameter.opts:
                 assert getattr(parameter, "help", "") or name == "sandbox", f"{name} {parameter.name}"
+
+
+def test_a_refusal_for_good_shows_in_the_status(call: Any, folder: Path) -> None:
+    """A wrong client secret is nothing that waiting cures: monitoring sees it, with exit code 1."""
+    (folder / "manifest.yaml").write_text(
+        "version: 1\nstore: sqlite:///refused.db\naccounts:\n  m: {oauth2_endpoint: sandbox.strict, client_id: sandbox,"
+        " client_secret: wrong, grant: client_credentials}\n"
+    )
+    assert call("status").code == 0
+    assert call("token", "m").code == 1
+    done = call("status", "m", "--json")
+    assert (done.code, done.json["refused"], done.json["renews"]) == (1, "client_refused", False)

@@ -225,3 +225,26 @@ def test_a_stronger_login(call: Any, room: Room, way: str) -> None:
     assert command[0] == "connector"
     assert call(*command[1:]).code == 0
     assert get().json()["acr"] == "urn:sandbox:two-factors"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("-p", "state=x"), "state is set by connector"),
+        (("-p", "client_id=x"), "client_id is set by connector"),
+        (("-p", "nothing"), "is not NAME=VALUE"),
+        (("--device", "--no-browser"), "two ways"),
+    ],
+)
+def test_what_cannot_be_asked_for(call: Any, room: Room, wrong: tuple[str, ...], words: str) -> None:
+    """Parameters that are connector's own, and ways that exclude each other, are wrong usage; nothing is opened."""
+    done = call("login", "main", *wrong)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_the_device_is_not_waited_for_longer_than_asked(call: Any, room: Room) -> None:
+    """--timeout ends a device login too, in one sentence."""
+    done = call("login", "main", "--device", "--timeout", "0.5")
+    assert done.code == 1
+    assert "nobody entered the code for account 'main' in time" in done.err

@@ -158,3 +158,23 @@ def test_any_refusal(errors: Any, status: int, error: str, description: str, hea
     assert found.words().isprintable()
     assert found.retry_after_s is None or 0 <= found.retry_after_s <= 86_400
     assert found.kind == "protocol" or status >= 400
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {"code": 500, "message": "Internal backend error"}}, "protocol"),
+        ({"error": "odd"}, "protocol"),
+        ({"error": {"code": 5}}, "protocol"),
+        ({"error": "invalid_grant"}, "login"),
+        ({"error": "bad_refresh_token"}, "login"),
+        ({"error": "token_expired"}, "login"),
+        ({"error": "invalid_client"}, "client"),
+    ],
+)
+def test_an_error_inside_a_success_is_a_verdict_only_in_its_words(body: dict[str, object], kind: str) -> None:
+    """A gateway's own trouble inside an HTTP 200 ends no login; what OAuth calls dead does."""
+    found = read_reply(account(), reply(body, 200), previous=None)
+    assert isinstance(found, Refusal)
+    assert found.kind == kind
+    assert found.spent == (kind == "protocol")
