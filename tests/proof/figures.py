@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "renewal.md"
 sys.path[:0] = [str(HERE), str(HERE.parent / "servers"), str(HERE.parent / "store")]
 
-from proof_faults import WAYS, faults  # noqa: E402
+from proof_faults import WAYS, Case, faults  # noqa: E402
 from proof_kills import Kills, kills  # noqa: E402
 from proof_proxy import FAULTS  # noqa: E402
 from proof_soak import Soak, soak  # noqa: E402
@@ -74,11 +74,16 @@ def of_stops(folder: Path) -> str:
 
 
 def of_faults(folder: Path) -> str:
-    """A table for each way, and what the accidents are."""
+    """Each accident in each way."""
     cases = faults(_new(folder))
-    parts = [table({"accident": name, "is": words} for name, words in FAULTS.items())]
     for case in cases:
         case.check()
+    return told(cases)
+
+
+def told(cases: list[Case]) -> str:
+    """A table for each way, and what the accidents are."""
+    parts = [table({"accident": name, "is": words} for name, words in FAULTS.items())]
     for way in WAYS:
         parts += [f"\n**{way}**\n\n", table(case.row() for case in cases if case.way == way)]
     return "".join(parts)

@@ -18,7 +18,6 @@ from proof_proxy import FAULTS, FaultProxy
 from proof_world import (
     SECRETS,
     Place,
-    new_key,
     oidc_account,
     quick_poster,
     record_of,
@@ -96,7 +95,6 @@ class Case:
 
 def faults(folder: Path, ways: tuple[str, ...] = WAYS, names: tuple[str, ...] = tuple(FAULTS)) -> list[Case]:
     """Try them all: the accidents one after the other, the ways at once."""
-    environment = {**SECRETS, "CONNECTOR_KEY": new_key()}
     with ExitStack() as stack:
         strict = OidcServer(log=folder / "oidc.log", access_token_ttl=HOUR_S, device_interval=1)
         stack.enter_context(strict)
@@ -108,17 +106,11 @@ def faults(folder: Path, ways: tuple[str, ...] = WAYS, names: tuple[str, ...] = 
             own = folder / str(number)
             own.mkdir()
             server = lenient if way == "refresh, with grace" else strict
-            running.append(pool.submit(_one_way, own, server, way, names, environment))
+            running.append(pool.submit(_one_way, own, server, way, names))
         return [case for one in running for case in one.result()]
 
 
-def _one_way(
-    folder: Path,
-    server: OidcServer | DjangoServer,
-    way: str,
-    names: tuple[str, ...],
-    environment: dict[str, str],
-) -> list[Case]:
+def _one_way(folder: Path, server: OidcServer | DjangoServer, way: str, names: tuple[str, ...]) -> list[Case]:
     cases = [Case(fault=name, way=way) for name in names]
     later = [0.0]
 
@@ -128,7 +120,7 @@ def _one_way(
     with ExitStack() as stack:
         proxy = stack.enter_context(FaultProxy(server.port))
         accounts = {_name(case): _account(server, proxy, way) for case in cases}
-        place = Place(folder=folder, accounts=accounts, environment=environment)
+        place = Place(folder=folder, accounts=accounts, environment=dict(SECRETS))
         host = stack.enter_context(place.open(poster=quick_poster(clock), clock=clock))
         vault = stack.enter_context(place.vault())
         landing = stack.enter_context(Landing())

@@ -70,7 +70,7 @@ class Kills:
     def check(self) -> None:
         """What must be true."""
         assert self.lives + self.lost.total() == self.kills
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
         # Once by the killed one, once by an heir: by then the account lives or is known to be dead.
         assert self.shown <= 2
         assert self.lost.keys() <= {"in_doubt", "needs_authorization"}

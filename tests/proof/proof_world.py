@@ -30,6 +30,9 @@ from connector.vault import Vault, open_vault
 
 # Nothing waits this long; it only keeps a broken run from hanging.
 BOUND_S = 60.0
+# One for all processes and places, so that places may be open at once, and none is left behind where a store has no
+# folder of its own.
+KEY = base64.b64encode(os.urandom(32)).decode()
 SQLITE = "sqlite:///tokens.db"
 # Started once, with everything imported: a worker is then a fork of it, there in milliseconds.
 FORKS = multiprocessing.get_context("forkserver")
@@ -51,8 +54,7 @@ class Place:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # One key for all processes, and none left behind where a store has no folder of its own.
-        self.environment.setdefault("CONNECTOR_KEY", new_key())
+        self.environment.setdefault("CONNECTOR_KEY", KEY)
         self.write()
 
     @property
@@ -96,11 +98,6 @@ class Place:
     def keys(self, host: Host) -> dict[str, str]:
         """The names of the accounts in the store."""
         return {name: record_key(account) for name, account in host.accounts.items()}
-
-
-def new_key() -> str:
-    """A key for records."""
-    return base64.b64encode(os.urandom(32)).decode()
 
 
 def record_of(vault: Vault, key: str) -> Record:

@@ -14,7 +14,7 @@ def test_many_share_one_account(tmp_path: Path, store: str) -> None:
     """Processes, threads and loops: each refresh token shown once, nothing fails, no call too many."""
     with STORES[store](tmp_path) as url:
         done = soak(
-            Soak(store=store, processes=3, threads=4, loop_processes=1, loops=2, tasks=2, seconds=5),
+            Soak(store=store, processes=3, threads=4, loop_processes=1, loops=2, tasks=2, seconds=4),
             tmp_path,
             url,
         )

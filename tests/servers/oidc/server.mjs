@@ -7,7 +7,7 @@
 import { createServer } from 'node:http';
 
 import { Provider } from 'oidc-provider';
-import { setStorage } from 'oidc-provider/lib/adapters/memory_adapter.js';
+import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
 import LRU from 'oidc-provider/lib/helpers/lru.js';
 
 import { addApi } from './api.mjs';
@@ -19,7 +19,8 @@ import { configuration, withDefaults } from './settings.mjs';
 console.info = console.error;
 
 // The built-in memory forgets what is beyond 1000 entries: with many tests on one server, live tokens.
-setStorage(new LRU({ maxSize: 1_000_000 }));
+const memory = new LRU({ maxSize: 1_000_000 });
+const adapter = (model) => new MemoryAdapter(model, memory, 0);
 
 const REFUSALS = [
   'grant', 'authorization', 'whoami', 'device_authorization', 'code_verification', 'revocation',
@@ -34,7 +35,7 @@ server.listen(settings.port, '127.0.0.1', () => {
   const { port } = server.address();
   // The issuer names the port, which is known only now.
   const issuer = `http://127.0.0.1:${port}`;
-  const provider = new Provider(issuer, configuration(settings, issuer));
+  const provider = new Provider(issuer, { ...configuration(settings, issuer), adapter });
   const counts = new Counts();
 
   provider.use(counts.middleware(settings));
