@@ -75,7 +75,12 @@ def _dressed(account: Account, token: Token, request: TokenRequest) -> TokenRequ
     headers |= {name.lower(): (name, value) for name, value in worn.proof.items()}
     if worn.cookie:
         headers["cookie"] = ("Cookie", "=".join(worn.cookie))
-    url = with_segment(request.url, account.base_url(token.captured), worn.segment)
+    # What this step finds out may be what the base URL lacks.
+    url = (
+        with_segment(request.url, account.base_url(token.captured), worn.segment)
+        if worn.segment
+        else request.url
+    )
     if worn.query:
         url += ("&" if urlsplit(url).query else "?") + urlencode(worn.query)
     return replace(request, url=url, headers=tuple(headers.values()))

@@ -43,6 +43,7 @@ _OF_GRANT = {
     "password": ("username", "password"),
     "basic": ("username", "password"),
     "api_key": ("api_key",),
+    "bearer": ("bearer_token",),
     "token_exchange": ("subject_token",),
 }
 _SIGNS = ("client_secret_jwt", "private_key_jwt")
@@ -169,11 +170,16 @@ def _scopes(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _secrets(spec: Mapping[str, Any], grant: str, given: Given) -> dict[str, str]:
-    asked = {*_OF_GRANT.get(grant, ()), *(set(_SECRETS) & set(_named(spec)))}
+    own = {key: value for key, value in spec.items() if key not in ("grants", "settings")}
+    asked = {*_OF_GRANT.get(grant, ()), *(set(_SECRETS) & set(_named(own)))} - set(spec.get("settings", {}))
+    if "api_key" in asked and grant == "api_key" and _names_none(spec):
+        asked.discard("api_key")
     if grant not in (*STATIC, "two_step") and _auth(spec) != "none":
         asked.add("client_secret")
-    if _auth(spec) == "private_key_jwt" and "client_secret" not in _named(spec):
+    if _auth(spec) == "private_key_jwt" and "client_secret" not in _named(own):
         asked.discard("client_secret")
+    if grant == "two_step" and spec.get("token", {}).get("auth", "none") != "none":
+        asked.add("client_secret")
     found = {name: _SECRETS[name] for name in sorted(asked)}
     declared = spec.get("jwt", {})
     shared = str(declared.get("alg", "")).startswith("HS")
@@ -181,6 +187,13 @@ def _secrets(spec: Mapping[str, Any], grant: str, given: Given) -> dict[str, str
         if name in found:
             found[name] = _encoded(declared.get("key_encoding", "text"))
     return {**found, **given.secrets}
+
+
+def _names_none(spec: Mapping[str, Any]) -> bool:
+    """Whether the API is shown no key of this name."""
+    api = spec.get("api", {})
+    names_it = "api_key" in _named(api) or "access_token" in _named(api)
+    return (api.get("token", {}).get("in") == "none" or "basic" in api) and not names_it
 
 
 def _encoded(encoding: str) -> str:
@@ -215,7 +228,8 @@ def _key_setting(spec: Mapping[str, Any]) -> str:
 def _keys(spec: Mapping[str, Any], grant: str) -> tuple[str, list[dict[str, Any]]]:
     declared = spec.get("jwt", {})
     alg = str(declared.get("alg", ""))
-    signs = grant in ("jwt_bearer", "signed_jwt") or "jwt" in set(_named(spec))
+    own = {key: value for key, value in spec.items() if key != "grants"}
+    signs = grant in ("jwt_bearer", "signed_jwt") or "jwt" in set(_named(own))
     if _auth(spec) == "private_key_jwt" or (signs and not alg.startswith("HS")):
         return _key(alg or "RS256")
     return "", []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -48,7 +49,9 @@ class Carried:
 
     def _place(self) -> None:
         token, basic = self.api.get("token", {}), self.api.get("basic")
-        where, name = token.get("in", "header"), token.get("name", "Authorization")
+        own = "authorization" in {name.lower() for name in self.api.get("headers", {})}
+        where = token.get("in", "none" if own and not token else "header")
+        name = token.get("name", "Authorization")
         if basic is None and self.persona.grant == "basic":
             basic = {"username": "{username}", "password": "{password}"}
         if basic is not None:
@@ -58,7 +61,7 @@ class Carried:
         if self.persona.grant in ("none", "basic") or where == "none":
             return
         got = self._found(where, name)
-        prefix = token.get("prefix", "Bearer ") if where == "header" else ""
+        prefix = token.get("prefix", "Bearer " if where == "header" else "")
         if got is None:
             self.complain(("api", "token"), f"no token came in the {where}" + f" {name}" * (where != "path"))
         elif not got.startswith(prefix):
@@ -121,9 +124,16 @@ def step_url(persona: Persona, call: Call) -> str:
     if path.startswith("{"):
         return fill_url(path, values)
     filled = fill_path(path, values)
-    token = persona.spec.get("api", {}).get("token", {})
-    between = f"/{persona.ledger.current}" if token.get("in") == "path" else ""
-    return f"{base_url(persona).rstrip('/')}{between}/{filled.lstrip('/')}"
+    return f"{base_url(persona).rstrip('/')}/{filled.lstrip('/')}"
+
+
+def without_segment(persona: Persona, seen: Seen) -> Seen:
+    """Return a request without the segment of its path that holds the token, where that is its place."""
+    base = urlsplit(base_url(persona)).path.rstrip("/")
+    if persona.spec.get("api", {}).get("token", {}).get("in") != "path" or not seen.raw_path.startswith(base):
+        return seen
+    _, _, rest = seen.raw_path.removeprefix(base).lstrip("/").partition("/")
+    return replace(seen, path=unquote(f"{base}/{rest}"), raw_path=f"{base}/{rest}")
 
 
 def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Checking:
@@ -140,11 +150,8 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
     along = {*persona.spec.get("api", {}).get("query", {})} if carries else set()
     if carries and token.get("in") == "query":
         along.add(token.get("name", ""))
-    plain = Seen(
-        method=seen.method, scheme=seen.scheme, host=seen.host, path=seen.path, raw_path=seen.raw_path,
-        raw_query="&".join(p for p in seen.raw_query.split("&") if unquote(p.partition("=")[0]) not in along),
-        headers=seen.headers, body=seen.body,
-    )  # fmt: skip
+    left = (part for part in seen.raw_query.split("&") if unquote(part.partition("=")[0]) not in along)
+    plain = replace(seen, raw_query="&".join(left))
     call.spec = {**call.spec, "x-carries": carries}
     checking = Checking(call, plain, values, persona.subject, now=persona.clock(), issuer=persona.issuer)
     checking.check({}, default_method="GET", url=step_url(persona, call))
@@ -220,7 +227,11 @@ def api_outcomes(persona: Persona, seen: Seen) -> list[Outcome]:
     """Return what the API makes of a request: a step, the user-info endpoint, or any other path of it."""
     found = []
     steps = [(call, "discover") for call in persona.discover] + [(call, "test") for call in persona.test]
-    here = [(call, name) for call, name in steps if same_address(seen, step_url(persona, call))]
+    here = [
+        (call, name)
+        for call, name in steps
+        if same_address(without_segment(persona, seen), step_url(persona, call))
+    ]
     for call, name in here:
         checking = check_step(persona, seen, call, level=len(persona.exchange))
         if call.spec["x-carries"]:
@@ -280,8 +291,9 @@ def state(persona: Persona, carried: Carried) -> str:
     if grant in ("basic", "none"):
         return ""
     if grant in ("api_key", "bearer"):
-        wanted = secrets.get("api_key" if grant == "api_key" else "bearer_token")
-        return "" if token == wanted else "another key came"
+        name = "api_key" if grant == "api_key" else "bearer_token"
+        wanted = persona.subject.settings.get(name) or secrets.get(name)
+        return "" if token in ("", wanted) else "another key came"
     if grant == "signed_jwt":
         persona.seen_jwts.add(token)
         if token in persona.refused_jwts:

@@ -74,7 +74,7 @@ def check_declared(
     if said := _wrong_fields(message.claims, {**claims, **subject.claims}, values):
         return f"its claim {said}"
     for name in _STANDARD:
-        if name not in claims and not message.claims.get(name):
+        if name not in claims and name != "aud" and not message.claims.get(name):
             return f"its claim {name} is missing"
     known = {*_STANDARD, *claims, *subject.claims, "scope"}
     if unknown := sorted(set(message.claims) - known):
