@@ -118,7 +118,7 @@ class Play:
         self._part("fence", self._fence)
         if "test" in self.spec or "userinfo" in self.spec:
             self._part("test request", self._test)
-        if "introspect" in self.spec:
+        if "introspect" in self.spec and self.grant not in STATIC:
             self._part("introspection", self._introspection)
         if "revoke" in self.spec and self.grant not in STATIC:
             self._part("revocation", self._revocation)

@@ -176,7 +176,8 @@ def step_answer(persona: Persona, calls: list[Call]) -> Answer:
         spec = call.spec
         answer.status = spec.get("expect", [200])[0]
         made: Any = {}
-        for name, place in spec.get("set", {}).items():
+        for name, places in spec.get("set", {}).items():
+            place = str(many(places)[0])
             if place.startswith(("header:", "cookie:")):
                 answer.put(place, persona.captures[name])
             else:

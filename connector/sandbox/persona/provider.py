@@ -103,7 +103,7 @@ class Persona:
 
     def secrets(self) -> set[str]:
         """Return every text that nobody else may ever see."""
-        own = self.subject.secrets.values()
+        own = [text for name, text in self.subject.secrets.items() if name != "username"]
         return {text for text in (*self.ledger.issued, *own, *self.seen_jwts) if len(text) >= 6}
 
     # --- what its rooms ask for ---

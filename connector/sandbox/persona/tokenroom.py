@@ -15,7 +15,7 @@ from connector.sandbox.persona.provider import Outcome, Persona
 from connector.sandbox.persona.seen import Seen
 from connector.sandbox.persona.signed import check_assertion
 from connector.sandbox.persona.standing import call_of
-from connector.sandbox.persona.texts import Look
+from connector.sandbox.persona.texts import Look, many
 from connector.sandbox.persona.tokens import Asked
 
 _URN = "urn:ietf:params:oauth:"
@@ -223,8 +223,8 @@ def exchange_step(persona: Persona, seen: Seen, index: int) -> Outcome:
             fields["refresh_token"] = persona.ledger.new_refresh()
         made = _told(persona, declared, fields, lifetime_s)
         for name, place in call.spec.get("set", {}).items():
-            if made.get(place) is None:
-                made.put(place, persona.captures[name])
+            if made.get(many(place)[0]) is None:
+                made.put(many(place)[0], persona.captures[name])
         made.status = call.spec.get("expect", [200])[0]
         return made.response(declared.get("format", "json"))
 
