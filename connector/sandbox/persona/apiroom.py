@@ -15,7 +15,7 @@ from connector.sandbox.persona.provider import STATIC, Outcome, Persona
 from connector.sandbox.persona.seen import Complaint, Seen
 from connector.sandbox.persona.signed import check_declared
 from connector.sandbox.persona.standing import call_of
-from connector.sandbox.persona.texts import fill, fill_path, fill_url, many, usable, wrong
+from connector.sandbox.persona.texts import Values, fill, fill_path, fill_url, many, usable, wrong
 
 Steps = tuple[str | int, ...]
 
@@ -157,7 +157,10 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
     checking.check({}, default_method="GET", url=step_url(persona, call))
     if carries:
         carried = Carried(persona, seen, whole=False)
-        checking.complaints += carried.complaints
+        if carried.complaints and not _is_api(persona, seen):
+            checking.complain(("api", "hosts"), f"{seen.host} is none of the API's hosts: no token went there")
+        else:
+            checking.complaints += carried.complaints
         tokens.append(carried.token)
     for text in tokens:
         if (
@@ -170,54 +173,57 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
 
 
 def step_answer(persona: Persona, calls: list[Call]) -> Answer:
-    """Return what steps at one address are answered."""
+    """Return what steps at one address are answered: one answer that serves them all."""
     answer = Answer()
+    lists: dict[str, _Listed] = {}
     for call in calls:
         spec = call.spec
         answer.status = spec.get("expect", [200])[0]
-        made: Any = {}
+        pick = spec.get("pick")
+        listed = None
+        if pick is not None:
+            listed = lists.setdefault(pick.get("from", ""), _Listed())
+            listed.choose(pick, persona.values("all"))
         for name, places in spec.get("set", {}).items():
             place = str(many(places)[0])
-            if place.startswith(("header:", "cookie:")):
-                answer.put(place, persona.captures[name])
+            if listed is not None and place.startswith("/"):
+                listed.element = put(listed.element, _steps(place), persona.captures[name], place)
             else:
-                made = put(made, _steps(place), persona.captures[name], place)
-        if "pick" in spec:
-            _picked(persona, answer, spec["pick"], made)
-        elif made != {}:
-            _merge(answer, made)
-        for place in many(spec.get("label"))[:1]:
-            if answer.get(place) is None:
-                answer.put(place, persona.subject.person)
+                answer.put(place, persona.captures[name])
+        place = str(many(spec.get("label", "/x-nothing"))[0])
+        if "label" in spec and answer.get(place) is None:
+            answer.put(place, persona.subject.person)
+    for place, listed in lists.items():
+        answer.put(place, listed.whole())
     return answer
 
 
-def _merge(answer: Answer, made: Any) -> None:
-    answer.body = (
-        {**answer.body, **made} if isinstance(made, dict) and isinstance(answer.body, dict) else made
-    )
+class _Listed:
+    """A list in an answer, one element of which is the account's."""
 
+    def __init__(self) -> None:
+        self.element: Any = {}
+        self.other: Any = {}
+        self.first = self.meant = False
 
-def _picked(persona: Persona, answer: Answer, pick: dict[str, Any], element: Any) -> None:
-    """Put a list into the answer in which one element is the account's."""
-    values = persona.values("all")
-    other: Any = {}
-    meant = False
-    for place, wanted in pick.get("where", {}).items():
-        choice = usable(many(wanted), values)
-        if choice is None:
-            continue
-        meant = True
-        element = put(
-            element, _steps(place), fill(choice, values) if isinstance(choice, str) else choice, place
-        )
-        other = put(other, _steps(place), "somebody else's", place)
-    listed = [other, element, other] if meant else [element, other] if pick.get("first") else [element]
-    place = pick.get("from", "")
-    if place == "":
-        answer.body = listed
-    else:
-        answer.body = put(answer.body, _steps(place), listed, place)
+    def choose(self, pick: dict[str, Any], values: Values) -> None:
+        """Let the conditions of a step fit this element, and none of the others."""
+        self.first = self.first or pick.get("first", False)
+        for place, wanted in pick.get("where", {}).items():
+            choice = usable(many(wanted), values)
+            if choice is None:
+                continue
+            self.meant = True
+            fits = fill(choice, values) if isinstance(choice, str) else choice
+            self.element = put(self.element, _steps(place), fits, place)
+            strange = not fits if isinstance(fits, bool) else "somebody else's"
+            self.other = put(self.other, _steps(place), strange, place)
+
+    def whole(self) -> list[Any]:
+        """Return the list."""
+        if self.meant:
+            return [self.other, self.element, self.other]
+        return [self.element, self.other] if self.first else [self.element]
 
 
 def _steps(pointer: str) -> list[str]:
