@@ -126,9 +126,10 @@ class Rules:
             body=body,
         )
         values = {
-            **self.account.names(token.captured),
-            "access_token": token.access_token.reveal(),
+            **self.source.secrets(),
             **token.private,
+            "access_token": token.access_token.reveal(),
+            **self.account.names(token.captured),
         }
         situation = Situation(
             account=self.account,
