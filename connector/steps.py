@@ -76,7 +76,7 @@ def _dressed(account: Account, token: Token, request: TokenRequest) -> TokenRequ
     if worn.cookie:
         headers["cookie"] = ("Cookie", "=".join(worn.cookie))
     url = request.url
-    if worn.segment:
+    if worn.segment:  # what this step finds out may be what the base URL lacks
         url = with_segment(url, account.base_url(token.captured), worn.segment)
     if worn.query:
         url += ("&" if urlsplit(url).query else "?") + urlencode(worn.query)
