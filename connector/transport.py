@@ -9,7 +9,6 @@ What they promise (docs/design.md, "How data walks"):
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -26,12 +25,12 @@ from connector.challenge import param
 from connector.errors import NotAuthorizedError
 from connector.fence import Fence, origin
 from connector.jwts import proof
+from connector.observe import tell, who
 from connector.reading import cleaned, parse, pointed, retry_after
 from connector.source import TokenSource
 from connector.token import Token
 from connector.wire import OWN
 
-log = logging.getLogger("connector")
 _BODY_LIMIT = 1 << 16
 _LONGEST_NONCE = 1024
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
@@ -210,9 +209,7 @@ class _Rules:
         attempt.waited_s += pause
         attempt.rewind()
         self.source.counts.add("replays")
-        log.info(
-            "request.waits account=%s status=%s seconds=%.1f", self.account.name, response.status_code, pause
-        )
+        tell("request.waits", **who(self.account), status=response.status_code, seconds=pause)
         return pause
 
     def finish(self, response: httpx.Response) -> httpx.Response:

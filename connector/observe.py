@@ -1,0 +1,250 @@
+"""Telling what happens: one call makes the log line and, where a program measures with OpenTelemetry, moves its
+instruments.
+
+OpenTelemetry is never imported here unless the program has imported it already: who has not cannot have set it
+up, and pays one look into `sys.modules` for each thing told. Nothing that measures can fail a renewal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from connector.events import EVENTS
+
+if TYPE_CHECKING:
+    from connector.otel import Instruments
+
+Field: TypeAlias = str | int | float | bool | None
+_log = logging.getLogger("connector")
+
+
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+class Known(Protocol):
+    """An account, as far as it is told of."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def endpoint(self) -> Named:
+        """Its endpoint."""
+
+
+class Watched(Protocol):
+    """Who knows when a token ends."""
+
+    @property
+    def account(self) -> Known:
+        """Whose token it is."""
+
+    def remaining_s(self) -> float | None:
+        """Seconds until it ends; None: unknown."""
+
+
+def who(account: Known) -> dict[str, str]:
+    """The fields that say whom an event is about."""
+    return {"account": account.name, "endpoint": account.endpoint.name}
+
+
+def tell(event: str, *, level: int | None = None, **fields: Field) -> None:
+    """Tell an event of `connector.events`, to the log and to whoever measures.
+
+    The fields stand in the message as ``key=value``, and as attributes on the LogRecord, beside ``event``.
+
+    Args:
+        level: instead of the event's own.
+        fields: those of the event; None and the empty text are left out.
+    """
+    kept = _kept(fields)
+    _measure(lambda instruments: instruments.event(event, kept))
+    wanted = EVENTS[event].level if level is None else level
+    if _log.isEnabledFor(wanted):
+        _log.log(wanted, line(event, kept), extra={"event": event, **kept}, stacklevel=2)
+
+
+def count(account: Known, name: str, by: int) -> None:
+    """Something of `connector.counts` happened `by` times more."""
+    _measure(lambda instruments: instruments.count(name, by, who(account)))
+
+
+def here() -> object | None:
+    """Where a trace is now, for what goes on in another thread; None: nobody traces."""
+    found: object | None = None
+
+    def look(instruments: Instruments) -> None:
+        nonlocal found
+        found = instruments.here()
+
+    _measure(look)
+    return found
+
+
+class lasting:  # noqa: N801  # a context manager, read like contextlib's
+    """Something that takes time: a span of `connector.events` from now on, ended by the event that says how.
+
+    Args:
+        span: its name.
+        parent: what `here` said where it was begun; None: where we are.
+        fields: what is known at its beginning; each event told of it has these too.
+    """
+
+    def __init__(self, span: str, *, parent: object | None = None, **fields: Field) -> None:
+        self._fields = _kept(fields)
+        self._began = time.monotonic()
+        self._open: Callable[..., None] | None = None
+        self._name, self._parent = span, parent
+        _measure(self._start)
+
+    def _start(self, instruments: Instruments) -> None:
+        self._open = instruments.begin(self._name, self._fields, self._parent)
+
+    def end(self, event: str, *, level: int | None = None, **fields: Field) -> None:
+        """It has ended so. The event gets those fields of the beginning that it has, and the seconds it took."""
+        known = {name: value for name, value in self._fields.items() if name in EVENTS[event].fields}
+        seconds = round(time.monotonic() - self._began, 3)
+        tell(event, level=level, **known, **fields, seconds=seconds)
+        self._close({**self._fields, "outcome": EVENTS[event].outcome, **_kept(fields)})
+
+    def _close(self, fields: dict[str, Any]) -> None:
+        close, self._open = self._open, None
+        if close is not None:
+            _measure(lambda _: close(fields))
+
+    def __enter__(self) -> lasting:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close({**self._fields, "error": exc_type.__name__ if exc_type else ""})
+
+
+class waiting:  # noqa: N801  # a context manager, read like contextlib's
+    """While a request waits for a token of `account`."""
+
+    def __init__(self, account: Known) -> None:
+        self._account = account
+        self._began = time.monotonic()
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        tell("token.waited", **who(self._account), seconds=round(time.monotonic() - self._began, 3))
+
+
+_watched: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def watch(source: Watched) -> None:
+    """Show from now on when the token of `source` ends."""
+    _watched.add(source)
+
+
+def unwatch(source: Watched) -> None:
+    """It is closed."""
+    _watched.discard(source)
+
+
+def _remaining() -> Iterable[tuple[float, dict[str, Any]]]:
+    for source in list(_watched):
+        seconds = source.remaining_s()
+        if seconds is not None:
+            yield seconds, who(source.account)
+
+
+# --- who measures ---
+
+_SIGNS = ("opentelemetry.trace", "opentelemetry.metrics")  # who measures has imported one of them
+_instruments: Instruments | None = None
+_broken = False
+_making = threading.Lock()
+
+
+def _measure(act: Callable[[Instruments], None]) -> None:
+    """Let OpenTelemetry do something, if the program uses it. Whatever it raises ends the measuring only."""
+    global _instruments
+    if _instruments is None:
+        if _broken or not any(name in sys.modules for name in _SIGNS):
+            return
+        try:
+            _instruments = _made()
+        except Exception as error:
+            _give_up(error)
+            return
+    try:
+        act(_instruments)
+    except Exception as error:
+        _give_up(error)
+
+
+def _made() -> Instruments:
+    with _making:
+        if _instruments is not None:
+            return _instruments
+        from connector.otel import Instruments
+
+        return Instruments(_remaining)
+
+
+def _give_up(error: Exception) -> None:
+    global _instruments, _broken
+    _instruments, _broken = None, True
+    # The kind only: a stranger's words may quote what it was given.
+    tell("telemetry.broken", reason=type(error).__name__)
+
+
+def _after_fork() -> None:
+    global _making
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+# --- one line of the log ---
+
+
+def _kept(fields: dict[str, Field]) -> dict[str, Any]:
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in fields.items()
+        if value is not None and value != ""
+    }
+
+
+def line(event: str, fields: dict[str, Any]) -> str:
+    """``name key=value ...``; a text with blanks, quotes or control characters in it is quoted as in JSON."""
+    return " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
+
+
+def _shown(value: Field) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    text = str(value)
+    if text.isprintable() and not set(text) & {" ", '"', "=", "\\"}:
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())
