@@ -34,7 +34,7 @@ from connector.effects import (
 )
 from connector.errors import ConnectorError, PluginError, StoreError
 from connector.jwts import new_dpop_key
-from connector.observe import who
+from connector.observe import Field, who
 from connector.observing import calling, of_answer, tell_holder, tell_store
 from connector.post import Poster, tls_context
 from connector.record import Record
@@ -83,7 +83,7 @@ class World:
         return f"{self.identity}/{os.getpid()}"
 
     @property
-    def named(self) -> dict[str, str]:
+    def named(self) -> dict[str, Field]:
         """The fields that say in events whom they are about."""
         return who(self.account) if self.account is not None else {"account": self.key}
 
@@ -108,9 +108,11 @@ class World:
         with calling(self.named, request) as call:
             try:
                 reply = self.poster.post(request)
-            except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
+            except (
+                Exception
+            ) as error:  # a stranger's transport may raise anything, having sent who knows what
                 reply = NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
-            call.end("token.call", **of_answer(reply))
+            call.end("token.call", of_answer(reply))
         if isinstance(reply, Reply) and reply.headers.get("dpop-nonce"):
             self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
         return reply

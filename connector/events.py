@@ -1,10 +1,10 @@
 """Everything that connector tells of itself while it works: log events, metrics and spans, as data.
 
-Names and fields are stable: programs match on them. docs/observing.md shows the same tables, and a test compares
-them with this file in both directions. `connector.observe` tells them, `connector.otel` measures.
+Names and fields are stable: programs match on them. docs/observing.md shows the same tables, and a test
+compares them with this file in both directions. `connector.observe` tells them, `connector.otel` measures.
 
-Rules of this room: no field holds a secret. Tokens appear as fingerprints, servers as host and port, and what a
-server said in words that were cleaned where they were read.
+Rules of this room: no field holds a secret. Tokens appear as fingerprints, servers as host and port, and what
+a server said in words that were cleaned where they were read.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _EVENTS = (
     Event(
         name="login.done",
         level=INFO,
-        fields=(*_TOKEN, "refreshable"),
+        fields=(*_TOKEN, "next_renewal_in_s", "refreshable"),
         says="a login, or a token reply that was adopted, is the account's from now on",
     ),
     Event(name="login.ended", level=INFO, fields=_WHO, says="an account's tokens were forgotten: a logout"),
@@ -310,7 +310,7 @@ _SPANS = (
         name="connector.renewal",
         kind="internal",
         fields=(*_WHO, "early", "rejected", "outcome", "error", "token"),
-        says="a renewal from the first look at the store to the last; a child of the span that first needed it",
+        says="a renewal, from its first look at the store on; a child of the span that first needed it",
     ),
     Span(
         name="connector.token_call",

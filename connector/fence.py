@@ -54,7 +54,7 @@ class Fence:
             if host in self._warned:
                 return
             self._warned.add(host)
-        tell("host.foreign", **who(self._account), host=host, reason="sent without the token")
+        tell("host.foreign", who(self._account), host=host, reason="sent without the token")
 
 
 def origin(url: httpx.URL) -> str:

@@ -1,8 +1,8 @@
-"""Telling what happens: one call makes the log line and, where a program measures with OpenTelemetry, moves its
-instruments.
+"""Telling what happens: one call makes the log line and moves OpenTelemetry's instruments, where a program
+uses that.
 
-OpenTelemetry is never imported here unless the program has imported it already: who has not cannot have set it
-up, and pays one look into `sys.modules` for each thing told. Nothing that measures can fail a renewal.
+OpenTelemetry is never imported here unless the program has imported it already: who has not cannot have set
+it up, and pays one look into `sys.modules` for each thing told. Nothing that measures can fail a renewal.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
-from types import TracebackType
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from connector.events import EVENTS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from connector.otel import Instruments
 
 Field: TypeAlias = str | int | float | bool | None
+NONE: Mapping[str, Field] = MappingProxyType({})
 _log = logging.getLogger("connector")
 
 
@@ -58,21 +59,23 @@ class Watched(Protocol):
         """Seconds until it ends; None: unknown."""
 
 
-def who(account: Known) -> dict[str, str]:
+def who(account: Known) -> dict[str, Field]:
     """The fields that say whom an event is about."""
     return {"account": account.name, "endpoint": account.endpoint.name}
 
 
-def tell(event: str, *, level: int | None = None, **fields: Field) -> None:
+def tell(
+    event: str, fields: Mapping[str, Field] = NONE, /, *, level: int | None = None, **more: Field
+) -> None:
     """Tell an event of `connector.events`, to the log and to whoever measures.
 
     The fields stand in the message as ``key=value``, and as attributes on the LogRecord, beside ``event``.
 
     Args:
         level: instead of the event's own.
-        fields: those of the event; None and the empty text are left out.
+        fields, more: those of the event; None, the empty text and what is no field of it are left out.
     """
-    kept = _kept(fields)
+    kept = _kept({**fields, **more}, EVENTS[event].fields)
     _measure(lambda instruments: instruments.event(event, kept))
     wanted = EVENTS[event].level if level is None else level
     if _log.isEnabledFor(wanted):
@@ -102,11 +105,13 @@ class lasting:  # noqa: N801  # a context manager, read like contextlib's
     Args:
         span: its name.
         parent: what `here` said where it was begun; None: where we are.
-        fields: what is known at its beginning; each event told of it has these too.
+        fields, more: what is known at its beginning; the event that ends it has these too.
     """
 
-    def __init__(self, span: str, *, parent: object | None = None, **fields: Field) -> None:
-        self._fields = _kept(fields)
+    def __init__(
+        self, span: str, fields: Mapping[str, Field] = NONE, /, *, parent: object | None = None, **more: Field
+    ) -> None:
+        self._fields = {**fields, **more}
         self._began = time.monotonic()
         self._open: Callable[..., None] | None = None
         self._name, self._parent = span, parent
@@ -115,14 +120,15 @@ class lasting:  # noqa: N801  # a context manager, read like contextlib's
     def _start(self, instruments: Instruments) -> None:
         self._open = instruments.begin(self._name, self._fields, self._parent)
 
-    def end(self, event: str, *, level: int | None = None, **fields: Field) -> None:
-        """It has ended so. The event gets those fields of the beginning that it has, and the seconds it took."""
-        known = {name: value for name, value in self._fields.items() if name in EVENTS[event].fields}
-        seconds = round(time.monotonic() - self._began, 3)
-        tell(event, level=level, **known, **fields, seconds=seconds)
-        self._close({**self._fields, "outcome": EVENTS[event].outcome, **_kept(fields)})
+    def end(
+        self, event: str, fields: Mapping[str, Field] = NONE, /, *, level: int | None = None, **more: Field
+    ) -> None:
+        """It has ended so; told with the seconds it took."""
+        known = {**self._fields, **fields, **more}
+        tell(event, known, level=level, seconds=time.monotonic() - self._began)
+        self._close({"outcome": EVENTS[event].outcome, **known})
 
-    def _close(self, fields: dict[str, Any]) -> None:
+    def _close(self, fields: Mapping[str, Field]) -> None:
         close, self._open = self._open, None
         if close is not None:
             _measure(lambda _: close(fields))
@@ -150,7 +156,7 @@ class waiting:  # noqa: N801  # a context manager, read like contextlib's
         self._began = time.monotonic()
 
     def __exit__(self, *error: object) -> None:
-        tell("token.waited", **who(self._account), seconds=round(time.monotonic() - self._began, 3))
+        tell("token.waited", who(self._account), seconds=time.monotonic() - self._began)
 
 
 _watched: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -226,10 +232,11 @@ if hasattr(os, "register_at_fork"):
 # --- one line of the log ---
 
 
-def _kept(fields: dict[str, Field]) -> dict[str, Any]:
+def _kept(fields: Mapping[str, Field], wanted: Iterable[str]) -> dict[str, Any]:
+    found = {name: fields.get(name) for name in wanted}
     return {
         name: round(value, 3) if isinstance(value, float) else value
-        for name, value in fields.items()
+        for name, value in found.items()
         if value is not None and value != ""
     }
 

@@ -4,50 +4,47 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from connector.effects import Effect, NoReply
 from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
-from connector.observe import lasting, tell
+from connector.observe import Field, lasting, tell
 from connector.record import Record
 from connector.reply import Reply
 from connector.template import origin_of
-from connector.token import Window
+from connector.token import Token, Window
 from connector.tokenrequest import TokenRequest
 from connector.tokenstore import Lease, VersionConflict
 
 
-def calling(named: Mapping[str, str], request: TokenRequest) -> lasting:
+def calling(named: Mapping[str, Field], request: TokenRequest) -> lasting:
     """A token call that begins now. Of its URL only the host is told: a query may hold a secret."""
     scheme, host = urlsplit(request.url).scheme, origin_of(request.url)
-    return lasting("connector.token_call", **named, host=host, method=request.method, scheme=scheme)
+    return lasting("connector.token_call", named, host=host, method=request.method, scheme=scheme)
 
 
-def of_answer(reply: Reply | NoReply) -> dict[str, Any]:
+def of_answer(reply: Reply | NoReply) -> dict[str, Field]:
     """What came of a token call."""
     if isinstance(reply, NoReply):
         return {"outcome": "no_answer" if reply.sent else "not_sent", "reason": reply.words}
     return {"status": reply.status, "outcome": "ok" if 200 <= reply.status < 300 else "refused"}
 
 
-def tell_holder(named: Mapping[str, str], lease: Lease, mine: str, now: float) -> None:
+def tell_holder(named: Mapping[str, Field], lease: Lease, mine: str, now: float) -> None:
     """Tell of the lease when it is somebody else's."""
     if lease.holder != mine:
-        tell("renewal.waits", **named, holder=lease.holder, lease_ends_in_s=lease.expires_at - now)
+        tell("renewal.waits", named, holder=lease.holder, lease_ends_in_s=lease.expires_at - now)
 
 
-def tell_store(named: Mapping[str, str], effect: Effect, error: Exception) -> None:
+def tell_store(named: Mapping[str, Field], effect: Effect, error: Exception) -> None:
     """Tell of a store that failed; that another has saved first is none of its failures."""
     if isinstance(error, StoreError) and not isinstance(error, VersionConflict):
         operation = type(effect).__name__.lower()
-        tell("store.failed", **named, operation=operation, code=error.code, reason=_why(error))
+        tell("store.failed", named, operation=operation, code=error.code, reason=_why(error))
 
 
-def of_token(record: Record, window: Window, now: float) -> dict[str, Any]:
+def of_token(token: Token, window: Window, now: float) -> dict[str, Field]:
     """What is told of a token, and when it is renewed next."""
-    token = record.token
-    assert token is not None
     ends = None if token.expires_at is None else token.expires_at - now
     following = None if token.expires_at is None else window.stale_at(token) - now
     return {"token": token.fingerprint, "expires_in_s": ends, "next_renewal_in_s": following}
@@ -57,14 +54,14 @@ def end_renewal(
     renewal: lasting, record: Record, *, window: Window, now: float, called: bool, same: bool
 ) -> None:
     """A renewal brought a token. `called`: by a token call; `same`: the one that was there before."""
-    fields = of_token(record, window, now)
-    if record.unsaved or (called and same):
-        del fields["next_renewal_in_s"]
-        renewal.end("token.unsaved" if record.unsaved else "renewal.same", **fields)
-    elif called:
-        renewal.end("renewal.done", **fields, renewals=record.renewals)
+    assert record.token is not None
+    fields = of_token(record.token, window, now)
+    if record.unsaved:
+        renewal.end("token.unsaved", fields)
+    elif not called:
+        renewal.end("token.loaded", fields)
     else:
-        renewal.end("token.loaded", **fields)
+        renewal.end("renewal.same" if same else "renewal.done", fields, renewals=record.renewals)
 
 
 def fail_renewal(renewal: lasting, error: ConnectorError, *, works: bool) -> None:
@@ -72,11 +69,11 @@ def fail_renewal(renewal: lasting, error: ConnectorError, *, works: bool) -> Non
     level = logging.WARNING if works else logging.ERROR
     fields = {"code": error.code, "reason": _why(error), "resolution": error.resolution}
     if isinstance(error, NotAuthorizedError) and error.code == "needs_authorization":
-        renewal.end("login.needed", level=level, **fields)
+        renewal.end("login.needed", fields, level=level)
         return
     pause = error.retry_after if isinstance(error, RenewalError) else None
     final = not isinstance(error, (RenewalError, StoreError))
-    renewal.end("renewal.failed", level=level, **fields, retry_in_s=pause, final=final)
+    renewal.end("renewal.failed", fields, level=level, retry_in_s=pause, final=final)
 
 
 def _why(error: ConnectorError) -> str:

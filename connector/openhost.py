@@ -41,7 +41,7 @@ def open(
     for problem in opening.registry.problems:
         if problem.code == "duplicate":
             raise problem
-        hook = getattr(problem, "hook", "")
+        owner, hook = getattr(problem, "owner", ""), getattr(problem, "hook", "")
         tell("plugin.broken", plugin=owner, hook=hook, code=problem.code, reason=str(problem))
     vault = open_vault(
         opening.manifest.store if store is None else store,

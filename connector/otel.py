@@ -1,6 +1,6 @@
-"""The metrics and spans of `connector.events` in OpenTelemetry's API. Imported only where a program uses that.
+"""The metrics and spans of `connector.events` in OpenTelemetry's API; imported where a program uses that.
 
-Which provider gets them is the program's business: this asks the API for the global ones, as any library does.
+Which provider gets them is the program's business: this asks the API for the global ones, as libraries do.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Instruments:
             self._make(metric)
 
     def _make(self, metric: Metric) -> None:
-        about = {"unit": metric.unit, "description": metric.says.replace("`", "")}
+        unit, says = metric.unit, metric.says.replace("`", "")
         if metric.kind == "gauge":
-            self._meter.create_observable_gauge(metric.name, [self._observe], **about)
+            self._meter.create_observable_gauge(metric.name, [self._observe], unit, says)
             return
         move: Callable[..., None]
         if metric.kind == "histogram":
-            move = self._meter.create_histogram(metric.name, **about).record
+            move = self._meter.create_histogram(metric.name, unit, says).record
         else:
-            move = self._meter.create_counter(metric.name, **about).add
+            move = self._meter.create_counter(metric.name, unit, says).add
         for event in metric.events:
             self._moved.setdefault(event, []).append((metric, move))
         if metric.counts:
@@ -101,7 +101,7 @@ _FINE = frozenset({"", "ok", "done", "same", "loaded", "unsaved"})
 
 
 def _judged(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """With ``error``, where there was one (semantic conventions, error.type): the finest word there is for it."""
+    """With ``error``, where there was one (semantic conventions, error.type): the finest word for it."""
     if fields.get("error") or (fields.get("outcome", "") in _FINE and "code" not in fields):
         return dict(fields)
     error = fields.get("code") or fields.get("status") or fields.get("outcome")

@@ -209,7 +209,7 @@ class _Rules:
         attempt.waited_s += pause
         attempt.rewind()
         self.source.counts.add("replays")
-        tell("request.waits", **who(self.account), status=response.status_code, seconds=pause)
+        tell("request.waits", who(self.account), status=response.status_code, seconds=pause)
         return pause
 
     def finish(self, response: httpx.Response) -> httpx.Response:

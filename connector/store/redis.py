@@ -9,7 +9,6 @@ that evicts no key without expiry. The log warns once of a server where this is 
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,11 +19,11 @@ from redis.client import PubSub
 from redis.retry import Retry
 
 from connector.errors import StoreError
+from connector.observe import tell
 from connector.store import trouble
 from connector.store.kept import Kept
 from connector.store.redisurl import Address
 from connector.tokenstore import Lease, Stored, VersionConflict
-
 
 _SCHEMA = 1
 _ANSWER_S = 2.0

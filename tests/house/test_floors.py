@@ -16,7 +16,9 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors secret template wirewords",
+    0.0: "errors events secret template wirewords",
+    0.1: "otel",
+    0.2: "observe",
     1.0: "challenge endpointparts reading snap token",
     1.1: "endpoint",
     1.2: "account",
@@ -30,7 +32,7 @@ FLOORS: dict[float, str] = {
     2.7: "testing",
     3.0: "effects hookspecs status",
     3.05: "explain",
-    3.1: "tokencall verdict",
+    3.1: "observing tokencall verdict",
     3.2: "flow signin",
     3.3: "signout",
     4.0: "counts flight seal store.kept store.memory store.sqlite store.trouble suspicion",
