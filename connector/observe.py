@@ -173,10 +173,14 @@ def unwatch(source: Watched) -> None:
 
 
 def _remaining() -> Iterable[tuple[float, dict[str, Any]]]:
+    # Two hosts may have opened one account: what is told is the token that lasts longest.
+    found: dict[tuple[Field, ...], tuple[float, dict[str, Any]]] = {}
     for source in list(_watched):
-        seconds = source.remaining_s()
-        if seconds is not None:
-            yield seconds, who(source.account)
+        seconds, names = source.remaining_s(), who(source.account)
+        key = tuple(names.values())
+        if seconds is not None and (key not in found or found[key][0] < seconds):
+            found[key] = seconds, names
+    return found.values()
 
 
 # --- who measures ---
