@@ -16,47 +16,48 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from connector.events import EVENTS
 
 if TYPE_CHECKING:
+    # Making these classes would be a part of what `import connector` costs.
+    from typing import Protocol
+
     from connector.otel import Instruments
+
+    class Named(Protocol):
+        """What has a name."""
+
+        @property
+        def name(self) -> str:
+            """Its name."""
+
+    class Known(Protocol):
+        """An account, as far as it is told of."""
+
+        @property
+        def name(self) -> str:
+            """Its name."""
+
+        @property
+        def endpoint(self) -> Named:
+            """Its endpoint."""
+
+    class Watched(Protocol):
+        """Who knows when a token ends."""
+
+        @property
+        def account(self) -> Known:
+            """Whose token it is."""
+
+        def remaining_s(self) -> float | None:
+            """Seconds until it ends; None: unknown."""
+
 
 Field: TypeAlias = str | int | float | bool | None
 NONE: Mapping[str, Field] = MappingProxyType({})
 _log = logging.getLogger("connector")
-
-
-class Named(Protocol):
-    """What has a name."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-
-class Known(Protocol):
-    """An account, as far as it is told of."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def endpoint(self) -> Named:
-        """Its endpoint."""
-
-
-class Watched(Protocol):
-    """Who knows when a token ends."""
-
-    @property
-    def account(self) -> Known:
-        """Whose token it is."""
-
-    def remaining_s(self) -> float | None:
-        """Seconds until it ends; None: unknown."""
 
 
 def who(account: Known) -> dict[str, Field]:
@@ -100,7 +101,7 @@ def here() -> object | None:
 
 
 class lasting:  # noqa: N801  # a context manager, read like contextlib's
-    """Something that takes time: a span of `connector.events` from now on, ended by the event that says how.
+    """Something that takes time: a span of `connector.measures`, ended by the event that says how it went.
 
     Args:
         span: its name.

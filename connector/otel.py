@@ -1,4 +1,4 @@
-"""The metrics and spans of `connector.events` in OpenTelemetry's API; imported where a program uses that.
+"""The metrics and spans of `connector.measures` in OpenTelemetry's API; imported where a program uses that.
 
 Which provider gets them is the program's business: this asks the API for the global ones, as libraries do.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 from opentelemetry import context, metrics, trace
 
-from connector.events import ATTRIBUTES, EVENTS, METRICS, SPANS, Metric
+from connector.events import EVENTS
+from connector.measures import ATTRIBUTES, METRICS, SPANS, Metric
 
 _KINDS = {"client": trace.SpanKind.CLIENT, "internal": trace.SpanKind.INTERNAL}
 # Instrumented HTTP clients write whole URLs down, and that of a token call may hold a secret in its query.

@@ -17,8 +17,9 @@ FOLDERS = {
 # here, and the page a line.
 FLOORS: dict[float, str] = {
     0.0: "errors events secret template wirewords",
-    0.1: "otel",
-    0.2: "observe",
+    0.1: "measures",
+    0.2: "otel",
+    0.3: "observe",
     1.0: "challenge endpointparts reading snap token",
     1.1: "endpoint",
     1.2: "account",

@@ -16,9 +16,10 @@ from connector.account import Account
 from connector.drive import World
 from connector.endpoint import endpoint_from_spec
 from connector.errors import StoreError
-from connector.events import ATTRIBUTES, EVENTS
+from connector.events import EVENTS
 from connector.grants import ClientCredentials, RefreshToken
 from connector.keys import new_key
+from connector.measures import ATTRIBUTES
 from connector.post import Poster
 from connector.record import Record
 from connector.seal import Sealer

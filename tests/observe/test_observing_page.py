@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from observe_room import attributes, level_of
 
-from connector.events import EVENTS, METRICS, SPANS
+from connector.events import EVENTS
 from connector.explain import explanation_of
+from connector.measures import METRICS, SPANS
 from connector.record import Record
 from connector.secret import Secret
 from connector.status import Status

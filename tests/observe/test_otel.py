@@ -12,7 +12,7 @@ from opentelemetry import context, trace
 from otel_room import Seen
 
 from connector.errors import ConnectorError
-from connector.events import METRICS, SPANS
+from connector.measures import METRICS, SPANS
 from connector.observe import unwatch
 
 Make = Callable[..., Room]
