@@ -16,7 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from connector.events import EVENTS
 
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
             """Seconds until it ends; None: unknown."""
 
 
+T = TypeVar("T")
 Field: TypeAlias = str | int | float | bool | None
 NONE: Mapping[str, Field] = MappingProxyType({})
 _log = logging.getLogger("connector")
@@ -77,7 +78,8 @@ def tell(
         fields, more: those of the event; None, the empty text and what is no field of it are left out.
     """
     kept = _kept({**fields, **more}, EVENTS[event].fields)
-    _measure(lambda instruments: instruments.event(event, kept))
+    if (instruments := _measuring()) is not None:
+        _safely(instruments.event, event, kept)
     wanted = EVENTS[event].level if level is None else level
     if _log.isEnabledFor(wanted):
         _log.log(wanted, line(event, kept), extra={"event": event, **kept}, stacklevel=2)
@@ -85,19 +87,14 @@ def tell(
 
 def count(account: Known, name: str, by: int) -> None:
     """Something of `connector.counts` happened `by` times more."""
-    _measure(lambda instruments: instruments.count(name, by, who(account)))
+    if (instruments := _measuring()) is not None:
+        _safely(instruments.count, name, by, who(account))
 
 
 def here() -> object | None:
     """Where a trace is now, for what goes on in another thread; None: nobody traces."""
-    found: object | None = None
-
-    def look(instruments: Instruments) -> None:
-        nonlocal found
-        found = instruments.here()
-
-    _measure(look)
-    return found
+    instruments = _measuring()
+    return None if instruments is None else _safely(instruments.here)
 
 
 class lasting:  # noqa: N801  # a context manager, read like contextlib's
@@ -115,11 +112,8 @@ class lasting:  # noqa: N801  # a context manager, read like contextlib's
         self._fields = {**fields, **more}
         self._began = time.monotonic()
         self._open: Callable[..., None] | None = None
-        self._name, self._parent = span, parent
-        _measure(self._start)
-
-    def _start(self, instruments: Instruments) -> None:
-        self._open = instruments.begin(self._name, self._fields, self._parent)
+        if (instruments := _measuring()) is not None:
+            self._open = _safely(instruments.begin, span, self._fields, parent)
 
     def end(
         self, event: str, fields: Mapping[str, Field] = NONE, /, *, level: int | None = None, **more: Field
@@ -132,7 +126,7 @@ class lasting:  # noqa: N801  # a context manager, read like contextlib's
     def _close(self, fields: Mapping[str, Field]) -> None:
         close, self._open = self._open, None
         if close is not None:
-            _measure(lambda _: close(fields))
+            _safely(close, fields)
 
     def __enter__(self) -> lasting:
         return self
@@ -186,43 +180,41 @@ def _remaining() -> Iterable[tuple[float, dict[str, Any]]]:
 
 # --- who measures ---
 
-_SIGNS = ("opentelemetry.trace", "opentelemetry.metrics")  # who measures has imported one of them
 _instruments: Instruments | None = None
 _broken = False
 _making = threading.Lock()
 
 
-def _measure(act: Callable[[Instruments], None]) -> None:
-    """Let OpenTelemetry do something, if the program uses it. Whatever it raises ends the measuring only."""
-    global _instruments
-    if _instruments is None:
-        if _broken or not any(name in sys.modules for name in _SIGNS):
-            return
-        try:
-            _instruments = _made()
-        except Exception as error:
-            _give_up(error)
-            return
+def _measuring() -> Instruments | None:
+    """OpenTelemetry, if the program uses it."""
+    if _instruments is not None:
+        return _instruments
+    if _broken or ("opentelemetry.trace" not in sys.modules and "opentelemetry.metrics" not in sys.modules):
+        return None
+    return _safely(_made)
+
+
+def _safely(act: Callable[..., T], *args: Any) -> T | None:
+    """Let it do something. Whatever it raises ends the measuring only."""
+    global _instruments, _broken
     try:
-        act(_instruments)
+        return act(*args)
     except Exception as error:
-        _give_up(error)
+        first, _instruments, _broken = not _broken, None, True
+        if first:
+            # The kind only: a stranger's words may quote what it was given.
+            tell("telemetry.broken", reason=type(error).__name__)
+        return None
 
 
 def _made() -> Instruments:
+    global _instruments
     with _making:
-        if _instruments is not None:
-            return _instruments
-        from connector.otel import Instruments
+        if _instruments is None:
+            from connector.otel import Instruments
 
-        return Instruments(_remaining)
-
-
-def _give_up(error: Exception) -> None:
-    global _instruments, _broken
-    _instruments, _broken = None, True
-    # The kind only: a stranger's words may quote what it was given.
-    tell("telemetry.broken", reason=type(error).__name__)
+            _instruments = Instruments(_remaining)
+        return _instruments
 
 
 def _after_fork() -> None:
