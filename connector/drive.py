@@ -106,16 +106,17 @@ class World:
             return NoReply(sent=False, words="the lease would have ended before the answer")
         self.called()
         with calling(self.named, request) as call:
-            try:
-                reply = self.poster.post(request)
-            except (
-                Exception
-            ) as error:  # a stranger's transport may raise anything, having sent who knows what
-                reply = NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
+            reply = self._sent(request)
             call.end("token.call", of_answer(reply))
         if isinstance(reply, Reply) and reply.headers.get("dpop-nonce"):
             self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
         return reply
+
+    def _sent(self, request: TokenRequest) -> Reply | NoReply:
+        try:
+            return self.poster.post(request)
+        except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
+            return NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
 
     def wait(self, pause_s: float, woken_s: float) -> float:
         """Let time pass until the store says that the account changed; return how much did."""
