@@ -24,7 +24,9 @@ class Metric:
         fields: which of the fields of its events are its attributes.
         says: what it measures, for docs/observing.md.
         events: the events that move it.
-        value: which of their fields is measured; empty: they are counted.
+        value: which of their fields is measured; empty: they are counted. Of a gauge: what it shows of those
+            who are watched.
+        bounds: of a histogram's buckets, since those that are usual are made for milliseconds.
         counts: or the count of `connector.counts` that it shows.
     """
 
@@ -35,9 +37,12 @@ class Metric:
     fields: tuple[str, ...] = _WHO
     events: tuple[str, ...] = ()
     value: str = ""
+    bounds: tuple[float, ...] = ()
     counts: str = ""
 
 
+# Those that the semantic conventions advise for HTTP, and as far as a call or a wait may last.
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 _CALL = (*_WHO, "outcome", "host", "method", "status", "error")
 
 _METRICS = (
@@ -56,6 +61,7 @@ _METRICS = (
         fields=(*_WHO, "outcome", "error"),
         events=_ENDS,
         value="seconds",
+        bounds=_BOUNDS,
         says="how long they took, lease and store included",
     ),
     Metric(
@@ -73,6 +79,7 @@ _METRICS = (
         fields=_CALL,
         events=("token.call",),
         value="seconds",
+        bounds=_BOUNDS,
         says="how long they took",
     ),
     Metric(
@@ -81,6 +88,7 @@ _METRICS = (
         unit="s",
         events=("token.waited",),
         value="seconds",
+        bounds=_BOUNDS,
         says="how long requests without a usable token waited for one; its count is how many waited",
     ),
     Metric(
@@ -91,9 +99,24 @@ _METRICS = (
         says="tokens of ours that an API refused",
     ),
     Metric(
+        name="connector.login.needed",
+        kind="gauge",
+        unit="{login}",
+        value="login_needed",
+        says="1: a person must log in, as this process found when it last wanted a token; 0: all is well",
+    ),
+    Metric(
+        name="connector.token.unsaved",
+        kind="gauge",
+        unit="{token}",
+        value="unsaved",
+        says="1: a renewed token is in this process's memory only, since the store did not take it",
+    ),
+    Metric(
         name="connector.token.remaining",
         kind="gauge",
         unit="s",
+        value="remaining_s",
         says="seconds until the access token in this process's memory ends; below zero: it has ended, and"
         " nobody has asked for another since",
     ),

@@ -45,14 +45,14 @@ if TYPE_CHECKING:
             """Its endpoint."""
 
     class Watched(Protocol):
-        """Who knows when a token ends."""
+        """Who knows how a token is."""
 
         @property
         def account(self) -> Known:
             """Whose token it is."""
 
-        def remaining_s(self) -> float | None:
-            """Seconds until it ends; None: unknown."""
+        def measured(self) -> Mapping[str, float]:
+            """What the gauges of `connector.measures` show; without what is unknown."""
 
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ _watched: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def watch(source: Watched) -> None:
-    """Show from now on when the token of `source` ends."""
+    """Show from now on how the token of `source` is."""
     _watched.add(source)
 
 
@@ -167,14 +167,14 @@ def unwatch(source: Watched) -> None:
     _watched.discard(source)
 
 
-def _remaining() -> Iterable[tuple[float, dict[str, Any]]]:
-    # Two hosts may have opened one account: what is told is the token that lasts longest.
-    found: dict[tuple[Field, ...], tuple[float, dict[str, Any]]] = {}
+def _gauges(value: str) -> Iterable[tuple[float, Mapping[str, Any]]]:
+    # Two hosts may have opened one account: the token that lasts longer is told, and the worse of all else.
+    found: dict[tuple[Field, ...], tuple[float, Mapping[str, Any]]] = {}
     for source in list(_watched):
-        seconds, names = source.remaining_s(), who(source.account)
+        measured, names = source.measured().get(value), who(source.account)
         key = tuple(names.values())
-        if seconds is not None and (key not in found or found[key][0] < seconds):
-            found[key] = seconds, names
+        if measured is not None and (key not in found or found[key][0] < measured):
+            found[key] = measured, names
     return found.values()
 
 
@@ -213,7 +213,7 @@ def _made() -> Instruments:
         if _instruments is None:
             from connector.otel import Instruments
 
-            _instruments = Instruments(_remaining)
+            _instruments = Instruments(_gauges)
         return _instruments
 
 
@@ -232,7 +232,7 @@ if hasattr(os, "register_at_fork"):
 def _kept(fields: Mapping[str, Field], wanted: Iterable[str]) -> dict[str, Any]:
     found = {name: fields.get(name) for name in wanted}
     return {
-        name: round(value, 3) if isinstance(value, float) else value
+        name: round(value, 6) if isinstance(value, float) else value
         for name, value in found.items()
         if value is not None and value != ""
     }

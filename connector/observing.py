@@ -64,11 +64,26 @@ def end_renewal(
         renewal.end("renewal.same" if same else "renewal.done", fields, renewals=record.renewals)
 
 
+def of_memory(record: Record | None, now: float, login_needed: bool) -> dict[str, float]:
+    """What the gauges show of a token in memory."""
+    found = {"login_needed": float(login_needed), "unsaved": float(record is not None and record.unsaved)}
+    if record is not None and record.token is not None and record.token.expires_at is not None:
+        found["remaining_s"] = record.token.expires_at - now
+    return found
+
+
+def needs_login(error: ConnectorError | None, *, before: bool = False) -> bool:
+    """Whether a person must log in after this; `before`: whether that was so already."""
+    if isinstance(error, NotAuthorizedError) and error.code == NotAuthorizedError.code:
+        return True
+    return before and error is not None  # a store that is away, say, ends no need
+
+
 def fail_renewal(renewal: lasting, error: ConnectorError, *, works: bool) -> None:
     """A renewal brought an error. `works`: the token at hand still does."""
     level = logging.WARNING if works else logging.ERROR
     fields = {"code": error.code, "reason": _why(error), "resolution": error.resolution}
-    if isinstance(error, NotAuthorizedError) and error.code == "needs_authorization":
+    if needs_login(error):
         renewal.end("login.needed", fields, level=level)
         return
     pause = error.retry_after if isinstance(error, RenewalError) else None

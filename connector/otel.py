@@ -6,6 +6,7 @@ Which provider gets them is the program's business: this asks the API for the gl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,18 +18,18 @@ from connector.measures import ATTRIBUTES, METRICS, SPANS, Metric
 _KINDS = {"client": trace.SpanKind.CLIENT, "internal": trace.SpanKind.INTERNAL}
 # Instrumented HTTP clients write whole URLs down, and that of a token call may hold a secret in its query.
 _SUPPRESS = getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", None)
-Remaining = Callable[[], Iterable[tuple[float, dict[str, Any]]]]
+Gauges = Callable[[str], Iterable[tuple[float, Mapping[str, Any]]]]
 
 
 class Instruments:
     """Every instrument, made once in a process.
 
     Args:
-        remaining: seconds until each token ends, with the fields that say whose it is.
+        gauges: what a gauge shows of each account, with the fields that say whose it is.
     """
 
-    def __init__(self, remaining: Remaining) -> None:
-        self._remaining = remaining
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
         self._meter = metrics.get_meter("connector", _version())
         self._tracer = trace.get_tracer("connector", _version())
         self._moved: dict[str, list[tuple[Metric, Callable[..., None]]]] = {}
@@ -39,11 +40,14 @@ class Instruments:
     def _make(self, metric: Metric) -> None:
         unit, says = metric.unit, metric.says.replace("`", "")
         if metric.kind == "gauge":
-            self._meter.create_observable_gauge(metric.name, [self._observe], unit, says)
+            self._meter.create_observable_gauge(metric.name, [partial(self._look, metric.value)], unit, says)
             return
         move: Callable[..., None]
         if metric.kind == "histogram":
-            move = self._meter.create_histogram(metric.name, unit, says).record
+            bounds = metric.bounds
+            move = self._meter.create_histogram(
+                metric.name, unit, says, explicit_bucket_boundaries_advisory=bounds
+            ).record
         else:
             move = self._meter.create_counter(metric.name, unit, says).add
         for event in metric.events:
@@ -51,8 +55,8 @@ class Instruments:
         if metric.counts:
             self._counted[metric.counts] = (metric, move)
 
-    def _observe(self, options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
-        return [metrics.Observation(value, _named(fields)) for value, fields in self._remaining()]
+    def _look(self, value: str, options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+        return [metrics.Observation(found, _named(fields)) for found, fields in self._gauges(value)]
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
         """An event happened: move what counts or measures it."""

@@ -24,7 +24,7 @@ from connector.flight import Flight, landed
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
 from connector.observe import count, here, lasting, tell, waiting, watch, who
-from connector.observing import end_renewal, fail_renewal
+from connector.observing import end_renewal, fail_renewal, needs_login, of_memory
 from connector.record import Record
 from connector.suspicion import Suspicion
 from connector.token import Token, Window
@@ -87,6 +87,7 @@ class TokenSource:
         self._quiet_until = 0.0  # no renewal at all: `_error` is the answer
         self._error: ConnectorError | None = None
         self._errors_in_a_row = 0
+        self._login_needed = False
         self._epoch = 0
         self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
@@ -97,10 +98,9 @@ class TokenSource:
         """The time, seconds since the epoch."""
         return self._clock()
 
-    def remaining_s(self) -> float | None:
-        """Seconds until the token in memory ends; None: there is none, or nobody knows."""
-        token = self._record.token if self._record is not None else None
-        return None if token is None or token.expires_at is None else token.expires_at - self._clock()
+    def measured(self) -> dict[str, float]:
+        """What the gauges of `connector.measures` show of the token in memory."""
+        return of_memory(self._record, self._clock(), self._login_needed)
 
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.
@@ -201,6 +201,7 @@ class TokenSource:
         with self._lock:
             self._epoch += 1  # what a flight under way brings is of the old login
             self._held, self._record, self._rejected, self._error = None, None, "", None
+            self._login_needed = False
             self._later_until = self._quiet_until = 0.0
 
     def _look(self, fresh: bool) -> Token | Future[_Landing]:
@@ -297,6 +298,7 @@ class TokenSource:
     def _take(self, landing: _Landing, before: Record | None) -> None:
         """Put what a flight brought into memory. Under the lock."""
         now, record = self._clock(), landing.record
+        self._login_needed = needs_login(landing.error, before=self._login_needed)
         if record is None:
             self._take_failure(landing, now)
             return

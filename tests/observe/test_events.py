@@ -67,7 +67,7 @@ def test_message_and_record_say_the_same(ear: Ear) -> None:
     tell("token.call", account="a b", status=200, outcome="", reason=None, seconds=0.12345, secret="s")
     [record] = ear.records
     assert record.getMessage() == 'token.call account="a b" status=200 seconds=0.123'
-    assert ear.fields("token.call") == [{"account": "a b", "status": 200, "seconds": 0.123}]
+    assert ear.fields("token.call") == [{"account": "a b", "status": 200, "seconds": 0.12345}]
     assert record.levelno == logging.DEBUG
 
 

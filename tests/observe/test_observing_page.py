@@ -75,8 +75,10 @@ def test_alerts_name_what_there_is() -> None:
     kinds = "|".join(sorted({name.partition(".")[0] for name in EVENTS}))
     mentioned = set(re.findall(rf"`((?:{kinds})\.[a-z_]+)`", text))
     assert mentioned - EVENTS.keys() == set()
-    ends = {"counter": "_total", "gauge": "_seconds", "histogram": "_seconds"}
-    known = {m.name.replace(".", "_") + ends[m.kind] for m in METRICS.values()}
+    known = {
+        m.name.replace(".", "_") + ("_total" if m.kind == "counter" else "_seconds" if m.unit == "s" else "")
+        for m in METRICS.values()
+    }
     labels = {"connector_outcome", "connector_account"}
     assert set(re.findall(r"\bconnector_[a-z_]+", text)) - labels <= known
     ends_of_renewals = {event.outcome for event in EVENTS.values()}

@@ -175,6 +175,45 @@ def test_what_is_closed_is_watched_no_more(make: Make, seen: Seen) -> None:
     assert "connector.token.remaining" not in seen.points()
 
 
+def test_what_to_be_woken_for_is_a_gauge_that_goes_back(make: Make, seen: Seen) -> None:
+    """A login that is needed and a token that is not saved are 1 until they are mended, then 0."""
+    room = make()
+
+    def shown() -> tuple[float, float]:
+        points = seen.points()
+        return points["connector.login.needed"][0][1], points["connector.token.unsaved"][0][1]
+
+    room.ask()
+    assert shown() == (0, 0)
+    room.clock.now += 3600
+    room.answers.append(refusing("invalid_grant"))
+    with pytest.raises(ConnectorError):
+        room.ask()
+    assert shown() == (1, 0)
+    room.store.broken.add("load")
+    room.clock.now += 2
+    with pytest.raises(ConnectorError):
+        room.ask()
+    assert shown() == (1, 0)
+    room.store.broken.clear()
+    room.login()
+    room.clock.now += 5
+    room.ask()
+    assert shown() == (0, 0)
+
+    def full(request: httpx.Request) -> httpx.Response:
+        room.store.broken.add("save")
+        return httpx.Response(200, json={"access_token": room.new("access"), "expires_in": 60})
+
+    room.clock.now += 3600
+    room.answers.append(full)
+    room.ask()
+    assert shown() == (0, 1)
+    room.store.broken.clear()
+    room.source.settle()
+    assert shown() == (0, 0)
+
+
 def test_attributes_are_those_that_are_documented(make: Make, seen: Seen) -> None:
     """Nothing is exported under a name that is not in the table."""
     for answer in (None, refusing("", 503), silent):
