@@ -130,6 +130,24 @@ def test_a_wait_for_the_lease_is_on_the_span_of_the_renewal(make: Make, seen: Se
     assert {(event.attributes or {})["connector.holder"] for event in renewal.events} == {"other/1"}
 
 
+def test_after_a_token_call_the_renewal_is_current_again(make: Make, seen: Seen) -> None:
+    """What the store refuses after the call is told on the span of the renewal."""
+    room = make()
+
+    def full(request: httpx.Request) -> httpx.Response:
+        room.store.broken.add("save")
+        return httpx.Response(200, json={"access_token": room.new("access"), "expires_in": 60})
+
+    room.clock.now += 3600
+    room.answers.append(full)
+    room.ask()
+    [renewal], [call] = seen.spans("connector.renewal"), seen.spans("connector.token_call")
+    assert {event.name for event in renewal.events} == {"store.failed"}
+    assert call.events == ()
+    assert (renewal.attributes or {})["connector.outcome"] == "unsaved"
+    assert renewal.status.status_code is trace.StatusCode.UNSET
+
+
 def test_a_renewal_leaves_no_span_behind(make: Make, seen: Seen) -> None:
     """Where the request went on meanwhile, the span that is current is the program's again."""
     room = make()
