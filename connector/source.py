@@ -28,6 +28,7 @@ from connector.observing import end_renewal, fail_renewal, needs_login, of_memor
 from connector.record import Record
 from connector.suspicion import Suspicion
 from connector.token import Token, Window
+from connector.verdict import broke_off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +294,7 @@ class TokenSource:
             landing = replace(landing, error=_copy(error))
         except Exception as error:
             # Ours to mend; whoever waits still gets an error of the promised kind, without its frames.
-            landing = replace(landing, error=_broken(self.account, error))
+            landing = replace(landing, error=broke_off(self.account, error))
         with self._lock:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
@@ -376,17 +377,6 @@ class TokenSource:
 def _same(before: Record | None, record: Record) -> bool:
     old = before.token if before is not None else None
     return old is not None and record.token is not None and old.fingerprint == record.token.fingerprint
-
-
-def _broken(account: Account, error: Exception) -> RenewalError:
-    return RenewalError(
-        f"the renewal for account {account.name!r} broke off",
-        account=account.name,
-        code="internal",
-        reason=f"an unexpected {type(error).__name__}",
-        resolution="please report it",
-        retry_after=5.0,
-    )
 
 
 def _copy(error: ConnectorError) -> ConnectorError:
