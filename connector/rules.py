@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Iterable
@@ -20,13 +19,13 @@ from connector.errors import NotAuthorizedError
 from connector.fence import Fence, origin
 from connector.hooked import attempt, overrides
 from connector.jwts import proof
+from connector.observe import tell, who
 from connector.reading import cleaned, moment_of, number_of, parse, pointed, retry_after
 from connector.source import TokenSource
 from connector.steps import with_segment
 from connector.token import Token
 from connector.wire import OWN
 
-log = logging.getLogger("connector")
 _BODY_LIMIT = 1 << 16
 _LONGEST_NONCE = 1024
 _EPOCH_S = 1e9  # less is a number of seconds, whatever the header is called
@@ -257,9 +256,7 @@ class Rules:
         attempt.waited_s += pause
         attempt.rewind()
         self.source.counts.add("replays")
-        log.info(
-            "request.waits account=%s status=%s seconds=%.1f", self.account.name, response.status_code, pause
-        )
+        tell("request.waits", who(self.account), status=response.status_code, seconds=pause)
         return pause
 
     def _asked_s(self, response: httpx.Response, signal: Signal) -> float | None:
