@@ -5,6 +5,8 @@
 # make nightly  20,000 worlds in which everything goes wrong that may
 PYTHON ?= python3
 BIN := .venv/bin
+# Kept, whatever is set: the tests start Python some hundred times, and without them each compiles the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 # Two processes, each with a file at a time: what a file starts is started once (tests/conftest.py).
 BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 

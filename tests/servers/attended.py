@@ -8,7 +8,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,26 @@ class Running:
         self._err.close()
 
 
+class _Been:
+    """A function that has been to an address, in the words of a process."""
+
+    def __init__(self, visitor: Callable[[str], object], address: str) -> None:
+        self.code, self.out, self.err = 0, "", ""
+        try:
+            self.out = str(visitor(address))
+        except Exception:
+            self.code, self.err = 1, traceback.format_exc()
+
+    def ends_within(self, seconds: float) -> bool:
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """There is nothing to end."""
+
+
 def _all_of(file: object) -> str:
     # By its descriptor: the position in the file is the one that its process writes at.
     size = os.fstat(number := file.fileno()).st_size  # type: ignore[attr-defined]
@@ -84,12 +105,13 @@ def _all_of(file: object) -> str:
 def attended(
     command: Sequence[str],
     folder: Path,
-    visitor: Sequence[str] = VISITOR,
+    visitor: Sequence[str] | Callable[[str], object],
     *,
     bound_s: float = BOUND_S,
     left_s: float = LEFT_S,
 ) -> Done:
-    """Run a command in a folder; when it opens a browser, run `visitor` with the address as its last word.
+    """Run a command in a folder; when it opens a browser, `visitor` goes to the address: a function, or a program
+    whose last word it is.
 
     Fails at once, in the visitor's own words, when that ends in any way but well; and soon when it ends well and the
     command goes on waiting.
@@ -99,13 +121,11 @@ def attended(
         letter = Path(stack.enter_context(TemporaryDirectory(prefix="browser-"))) / "address"
         environ = os.environ | {"BROWSER": shlex.join(["ln", "-s", "--", "%s", str(letter)])}
         running = stack.enter_context(Running(command, cwd=folder, env=environ))
-        sitting: Running | None = None
+        sitting: Running | _Been | None = None
         until = time.monotonic() + bound_s
         while not running.ends_within(0.02):
             if sitting is None and letter.is_symlink():
-                # It finds what this process finds.
-                finds = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-                sitting = stack.enter_context(Running([*visitor, os.readlink(letter)], env=finds))
+                sitting = stack.enter_context(_sent(visitor, os.readlink(letter)))
             if sitting is not None and sitting.code is not None:
                 _must(sitting.code == 0, "whoever sat at the browser died", running, sitting)
                 done = running.ends_within(left_s)
@@ -119,7 +139,14 @@ def attended(
         return Done(running.code, running.out, running.err)
 
 
-def _must(holds: bool, otherwise: str, running: Running, sitting: Running | None) -> None:
+def _sent(visitor: Sequence[str] | Callable[[str], object], address: str) -> Running | _Been:
+    if callable(visitor):
+        return _Been(visitor, address)
+    # It finds what this process finds.
+    return Running([*visitor, address], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+
+
+def _must(holds: bool, otherwise: str, running: Running, sitting: Running | _Been | None) -> None:
     if holds:
         return
     words = [otherwise]

@@ -37,9 +37,10 @@ class Home:
     def open(self) -> Host:
         return connector.open(self.folder / "manifest.yaml")
 
-    def connector(self, *args: str, browser: tuple[str, ...] = ()) -> Done:
-        """`connector ...`; in the browser sits whoever `browser` says (options of visitor.py)."""
-        done = attended([sys.executable, "-m", "connector", *args], self.folder, [*VISITOR, *browser])
+    def connector(self, *args: str, chromium: tuple[str, ...] | None = None) -> Done:
+        """`connector ...`; at the browser sits somebody who consents, or who does what visitor.py is told."""
+        visitor = _consents if chromium is None else [*VISITOR, *chromium]
+        done = attended([sys.executable, "-m", "connector", *args], self.folder, visitor)
         assert "Traceback" not in done.err, done.err
         return done
 
@@ -81,3 +82,8 @@ class Home:
             finally:
                 process.kill()
         return Done(process.returncode, out, told + err)
+
+
+def _consents(url: str) -> str:
+    page = plain_person(url)
+    return f"the last page was {page.url}:\n{page.text[:2000]}"

@@ -45,6 +45,13 @@ def test_a_death_at_the_browser(tmp_path: Path, how: str) -> None:
     assert time.monotonic() - began < 20, "soon: most of this is the start of the command"
 
 
+def test_a_death_in_the_test_itself(tmp_path: Path) -> None:
+    """One who needs no process of their own is heard as well."""
+    Home(tmp_path, {"main": ACCOUNT})
+    with pytest.raises(AssertionError, match=r"(?s)whoever sat at the browser died.*ZeroDivisionError"):
+        attended(LOGIN, tmp_path, lambda url: 1 / 0)
+
+
 def test_leaving_the_browser_without_a_login(tmp_path: Path) -> None:
     """One who leaves in peace, and has not come to the end, is told of as well, with the last page."""
     Home(tmp_path, {"main": ACCOUNT})

@@ -39,7 +39,7 @@ def at_toolkit(toolkit: DjangoServer) -> dict[str, Any]:
 def in_chromium(home: Home, *options: str) -> tuple[Done, dict[str, Any]]:
     """A login, and what the browser saw last."""
     report = home.folder / "report.json"
-    done = home.connector("login", "main", browser=("--chromium", "--report", str(report), *options))
+    done = home.connector("login", "main", chromium=("--report", str(report), *options))
     return done, json.loads(report.read_text("utf-8"))
 
 

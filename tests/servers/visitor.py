@@ -1,8 +1,8 @@
-"""Whoever sits at a browser: opens the address, signs in, and consents. Started by a test (attended.py).
+"""Whoever sits at Chromium: opens the address, signs in, and consents. Started by a test (attended.py).
 
-    python visitor.py [--deny] [--chromium] [--report FILE] URL
+    python visitor.py [--deny] [--report FILE] URL
 
-With ``--chromium`` it is a real one. What the last page was goes into the report, as JSON.
+What the last page was goes into the report, as JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chromium import browser, browser_person, told
-from people import plain_person
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -43,20 +42,14 @@ _REFUSED = """
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--deny", action="store_true")
-    parser.add_argument("--chromium", action="store_true")
     parser.add_argument("--report", type=Path)
     parser.add_argument("url")
     given = parser.parse_args()
-    report = (in_chromium if given.chromium else plainly)(given.url, given.deny)
+    report = in_chromium(given.url, given.deny)
     # For the test that finds that the login did not end here.
     print(f"the last page was {report['url']}:\n{report['html'][:2000]}")
     if given.report:
         given.report.write_text(json.dumps(report), "utf-8")
-
-
-def plainly(url: str, deny: bool) -> dict[str, Any]:
-    page = plain_person(url, deny=deny)
-    return {"url": str(page.url), "status": page.status_code, "html": page.text}
 
 
 def in_chromium(url: str, deny: bool) -> dict[str, Any]:
