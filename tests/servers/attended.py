@@ -18,7 +18,7 @@ from typing import Any, Self
 
 VISITOR = (sys.executable, str(Path(__file__).with_name("visitor.py")))
 # Nothing here takes this long; it only keeps a broken test from hanging.
-BOUND_S = 60.0
+BOUND_S = 120.0
 # Whoever has left the browser has been where the login ends: the command has only its last call to make.
 LEFT_S = 10.0
 

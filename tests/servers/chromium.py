@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 # For a machine that does much else. Nothing waits for it but what is broken.
-PATIENCE_S = 45.0
+PATIENCE_S = 60.0
 _PAUSE_S = 0.02
 # What the page is, looked at in one go: between two looks it may be another one. `pressed` is a mark of ours that
 # goes with the document it was left on.
