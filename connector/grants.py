@@ -68,7 +68,7 @@ def refresh(account: Account, token: Token, credentials: Credentials) -> TokenRe
     spec = account.endpoint.refresh
     shown: Secret | None
     if spec.with_ == "client":
-        params = {"grant_type": "client_credentials"}
+        params = {"grant_type": "client_credentials", "scope": account.scope_text(refreshable=False)}
         return build(
             account, spec.request, params, credentials, captured=token.captured, known=known_of(token)
         )
