@@ -17,7 +17,7 @@ run: .venv/.run
 
 test: lint .venv/.servers
 	@$(BIN)/python -m pytest $(BESIDE) -m "not alone"
-	@$(BIN)/python -m pytest tests/proof -m alone
+	@$(BIN)/python -m pytest tests/proof tests/store -m alone
 
 # Without those that need servers, a registry or a second environment.
 test-quick: .venv/.dev
