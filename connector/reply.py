@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, cast
 from connector.account import Account
 from connector.endpointparts import ResponseSpec
 from connector.errors import ConnectorError
-from connector.reading import cleaned, first, moment_of, number_of, parse, pointed, retry_after
+from connector.reading import cleaned, clock_of, first, moment_of, number_of, parse, pointed, retry_after
 from connector.secret import Hidden, Secret
 from connector.token import Token
 
@@ -224,7 +224,7 @@ def _token(
         access_token=Secret(access),
         token_type=_type(kind),
         obtained_at=now,
-        expires_at=_expiry(data, spec, now),
+        expires_at=_expiry(data, spec, now, clock_of(reply.headers, now) or 0.0),
         refresh_token=new_refresh,
         scopes=_scopes(first(data, spec.scope), account.endpoint.scopes.separator),
         # The refresh token of a public client is bound too (RFC 9449 section 5), so the key stays with it.
@@ -247,16 +247,18 @@ def _type(kind: Any) -> str:
     return text if _TYPE_TEXT.fullmatch(text) else "Bearer"
 
 
-def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:
+def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float, ahead_s: float) -> float | None:
     absolute = moment_of(first(data, spec.expires_at))
+    if absolute is not None:
+        absolute -= ahead_s  # a moment is told by the server's clock, and kept by ours
     seconds = number_of(first(data, spec.expires_in))
-    # No server issues a token that is already dead: 0, -1 and a moment in the past (by a clock that differs
-    # from ours) mean that it does not say. Then the endpoint may; else a 401 will.
+    # No server issues a token that is already dead: 0, -1, a part of a second and a moment in the past (by a
+    # clock that differs from ours) mean that it does not say. Then the endpoint may; else a 401 will.
     if seconds is not None and spec.expires_in_unit == "ms":
         seconds /= 1000
-    if seconds is not None and seconds > 0:
+    if seconds is not None and seconds >= 1:
         return now + min(seconds, TEN_YEARS_S)
-    if absolute is not None and absolute > now:
+    if absolute is not None and absolute >= now + 1:
         return min(absolute, now + TEN_YEARS_S)
     return now + spec.lifetime_s if spec.lifetime_s else None
 
@@ -307,7 +309,10 @@ def _refusal(
         status=reply.status,
         error=cleaned(error, secrets),
         description=cleaned(description, secrets),
-        retry_after_s=retry_after(reply.headers.get("retry-after"), reply.received_at),
+        retry_after_s=retry_after(
+            reply.headers.get("retry-after"),
+            reply.received_at + (clock_of(reply.headers, reply.received_at) or 0.0),
+        ),
         spent=spent,
         dpop_nonce=nonce,
     )

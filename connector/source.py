@@ -14,42 +14,24 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from connector.account import Account
 from connector.counts import Counts as Counts
 from connector.drive import World, run
 from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
 from connector.flight import Flight, landed
-from connector.flow import Wish, renew, save_late
+from connector.flow import Wish, prove, renew, save_late
 from connector.grants import Grant
+from connector.landing import Landing, broken, copied, same, slow
+from connector.moment import steady_beside
 from connector.record import Record
 from connector.suspicion import Suspicion
-from connector.token import Token, Window
+from connector.token import Held, Token, Window
+from connector.wish import REFUSED_AGAIN
 
 log = logging.getLogger("connector")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    """What memory holds: replaced as a whole, so that a reader without a lock sees one or the other."""
-
-    token: Token
-    stale_at: float
-    expired_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Landing:
-    """What a flight brought, and what it was asked for: an error is a value here, so that no traceback
-    (its frames hold secrets) travels from the flight's thread to those who wait.
-    """
-
-    record: Record | None = None
-    error: ConnectorError | None = None
-    rejected: str = ""
-    early: bool = False
-    epoch: int = 0
 
 
 class TokenSource:
@@ -76,10 +58,14 @@ class TokenSource:
         self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
         self._grant = grant
         self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
-        self._clock: Callable[[], float] = world.clock
+        self._ticks: Callable[[], float] = world.steady or steady_beside(world.clock)
         self._window = window or Window(early_s=account.endpoint.refresh.before_s)
         self._patience_s = patience_s
-        self._held: _Held | None = None
+        self._held: Held | None = None
+        self._refused: Held | None = None  # what was held until the API refused it
+        self._worked: Token | None = None  # the last one that the API took, and when
+        self._worked_at = 0.0
+        self._lived_s: float | None = None  # how long the one before lived, once the new one works
         self._record: Record | None = None
         self._rejected = ""
         self._suspicion = Suspicion()
@@ -89,12 +75,15 @@ class TokenSource:
         self._errors_in_a_row = 0
         self._epoch = 0
         self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
-        self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
+        self._flight: Flight[Landing] = Flight(f"connector-renew-{account.name}")
+        self._notes: Flight[None] = Flight(f"connector-note-{account.name}")
         _sources.add(self)
 
-    def now(self) -> float:
-        """The time, seconds since the epoch."""
-        return self._clock()
+    def server_now(self) -> float:
+        """The time by the server's clock, as far as it is known; seconds since the epoch."""
+        record = self._record
+        mine = record is not None and record.clock_of == self._world.machine
+        return self._world.clock() + (record.server_clock if record is not None and mine else 0.0)
 
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.
@@ -112,7 +101,7 @@ class TokenSource:
                 return found
             wait([found], self._patience_s)
             if not found.done():
-                raise self._slow()
+                raise slow(self.account, self._patience_s)
             token = self._landed(found, fresh)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
@@ -146,15 +135,26 @@ class TokenSource:
                 return False
             if self._rejected == token.fingerprint:
                 return True  # that renewal is on its way
-            if not self._suspicion.allows(token, self._clock()):
+            held = self._hold(token)
+            now = self._ticks()
+            if not self._suspicion.allows(token, now, age_s=now - held.since):
                 return False
-            self._rejected = token.fingerprint
-            self._held = None
+            self._rejected, self._refused, self._held = token.fingerprint, held, None
+            # Only of a token that had worked is it known that it lived, and only where nobody said how long.
+            taught = token.expires_at is None and self._works(token)
+            self._lived_s = now - held.since if taught else None
             return True
 
     def accept(self, token: Token) -> None:
-        """The API took `token`: it is proven."""
-        self._suspicion.accept(token)
+        """The API took `token`: it is proven. Called for each request, so the common case comes first."""
+        if token is self._worked and token.expires_at is not None:
+            return
+        self._worked, self._worked_at = token, self._ticks()
+        if not self._suspicion.accept(token):
+            return
+        record, lived_s, self._lived_s = self._record, self._lived_s, None
+        if record is not None and not record.unsaved and (lived_s is not None or record.strikes):
+            self._notes.join(lambda: self._note(token, lived_s))
 
     def renew_now(self, *, force: bool = False) -> Token:
         """Renew whatever the state of the token; what `connector refresh` does.
@@ -173,14 +173,15 @@ class TokenSource:
                 if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
                     return landing.record.token
             elif landing.rejected == rejected and not landing.early and landing.error is not None:
-                raise _copy(landing.error)
+                raise copied(landing.error)
             # That was somebody else's flight, under way before we asked.
 
     def settle(self, timeout_s: float = 30.0) -> None:
         """Wait for a renewal under way, so that what it brings is saved before things are closed."""
-        running = self._flight.running
-        if running is not None:
-            wait([running], timeout_s)
+        flights: tuple[Future[Any] | None, ...] = (self._flight.running, self._notes.running)
+        for running in flights:
+            if running is not None:
+                wait([running], timeout_s)
         record = self._record
         if record is not None and record.unsaved:
             with contextlib.suppress(ConnectorError):
@@ -191,11 +192,12 @@ class TokenSource:
         with self._lock:
             self._epoch += 1  # what a flight under way brings is of the old login
             self._held, self._record, self._rejected, self._error = None, None, "", None
+            self._refused = self._worked = self._lived_s = None
             self._later_until = self._quiet_until = 0.0
 
-    def _look(self, fresh: bool) -> Token | Future[_Landing]:
+    def _look(self, fresh: bool) -> Token | Future[Landing]:
         """The token at hand, or the flight to wait for."""
-        held, now = self._held, self._clock()
+        held, now = self._held, self._ticks()
         if held is not None:
             if now < held.stale_at:
                 return held.token
@@ -210,9 +212,19 @@ class TokenSource:
         return self._begin(early=False)
 
     def _stale(self, token: Token) -> bool:
-        return self._clock() >= self._window.stale_at(token)
+        return self._ticks() >= self._hold(token).stale_at
 
-    def _landed(self, future: Future[_Landing], fresh: bool) -> Token | None:
+    def _hold(self, token: Token) -> Held:
+        """`token` with its ends by the steady clock: those that memory has, whatever the wall clock says."""
+        for held in (self._held, self._refused):
+            if held is not None and held.speaks_of(token):
+                return held
+        return self._window.hold(token, self._world.moment())
+
+    def _works(self, token: Token) -> bool:
+        return self._worked is not None and self._worked.fingerprint == token.fingerprint
+
+    def _landed(self, future: Future[Landing], fresh: bool) -> Token | None:
         """What a flight brought: a token, None to look again, or its error raised."""
         landing = future.result()
         if landing.epoch != self._epoch:
@@ -224,57 +236,75 @@ class TokenSource:
             return None if token.fingerprint == self._rejected else token
         assert landing.error is not None
         held = self._held
-        if held is not None and self._clock() < held.expired_at and (fresh or landing.early):
+        stands = fresh or landing.early or landing.error.code == REFUSED_AGAIN
+        if held is not None and self._ticks() < held.expired_at and stands:
             return held.token
         if landing.early or landing.rejected != self._rejected:
             return None  # it was asked for less than is needed now
         # A copy for each waiter: one exception raised in many threads would share a traceback.
-        raise _copy(landing.error)
+        raise copied(landing.error)
 
-    def _begin(self, *, early: bool) -> Future[_Landing]:
+    def _begin(self, *, early: bool) -> Future[Landing]:
         rejected = self._rejected
         return self._flight.join(lambda: self._fly(rejected=rejected, early=early))
 
     def _fly(
         self, *, rejected: str, early: bool = False, on_demand: bool = False, account: Account | None = None
-    ) -> _Landing:
+    ) -> Landing:
         """One renewal, in the flight's thread."""
         with self._lock:
-            before, epoch = self._record, self._epoch
+            before, epoch, held = self._record, self._epoch, self._held
+            refused = self._refused if rejected and rejected == self._rejected else None
+        mine = held or refused
+        worked = mine is not None and self._works(mine.token)
         wish = Wish(
             account=account or self.account,
             grant=self._grant,
             window=self._window,
             holder=self._world.holder,
             have=before,
+            held=held,
             rejected=rejected,
+            unproven=refused is not None and not worked,
+            worked_s=self._worked_at - mine.since if mine is not None and worked else 0.0,
             early=early,
             on_demand=on_demand,
             jitter=random.random(),  # noqa: S311  # spreads waiters, guards nothing
         )
         calls = self.counts.token_calls
-        landing = _Landing(rejected=rejected, early=early, epoch=epoch)
+        landing = Landing(rejected=rejected, early=early, epoch=epoch)
         try:
             landing = replace(landing, record=run(renew(wish), self._world))
         except ConnectorError as error:
-            landing = replace(landing, error=_copy(error))
+            landing = replace(landing, error=copied(error))
         except Exception as error:
             # Ours to mend; whoever waits still gets an error of the promised kind, without its frames.
-            landing = replace(landing, error=_broken(self.account, error))
+            landing = replace(landing, error=broken(self.account, error))
+        landing = replace(landing, called=self.counts.token_calls > calls)
         with self._lock:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
         if landing.error is not None:
             self._tell_failure(landing.error, early)
         elif landing.record is not None:
-            if self.counts.token_calls > calls and landing.record.renewals:
+            if landing.called and landing.record.renewals:
                 self.counts.add("renewals")
-            self._tell(landing.record, _same(before, landing.record))
+            self._tell(landing.record, same(before, landing.record))
         return landing
 
-    def _take(self, landing: _Landing, before: Record | None) -> None:
+    def _note(self, token: Token, lived_s: float | None) -> None:
+        """Write down that `token` works, in a thread of its own."""
+        # Somebody else than who renews here: the same name would share its lease.
+        world = replace(self._world, identity=f"{self._world.identity}/note")
+        with contextlib.suppress(ConnectorError):  # what is not written down is learnt another time
+            record = run(prove(world.holder, token, lived_s), world)
+            with self._lock:
+                if self._record is not None and same(self._record, record) and not self._record.unsaved:
+                    self._record = record
+
+    def _take(self, landing: Landing, before: Record | None) -> None:
         """Put what a flight brought into memory. Under the lock."""
-        now, record = self._clock(), landing.record
+        now, record = self._ticks(), landing.record
         if record is None:
             self._take_failure(landing, now)
             return
@@ -287,17 +317,23 @@ class TokenSource:
         if self._rejected:
             self._rejected = ""
             self._suspicion.watch(token)
+        if not landing.rejected or not landing.called:
+            self._lived_s = None  # whoever made the call tells the lesson, and nobody else
+        # What memory has goes on as it is: the wall clock may have been set since.
+        held = self._hold(token)
         # A server that answered an early renewal with the same token is not asked again at once.
-        left = self._window.expired_at(token) - now
-        self._later_until = now + max(0.5, left / 2) if _same(before, record) else 0.0
-        self._held = _Held(
-            token=token,
-            stale_at=self._window.stale_at(token),
-            expired_at=self._window.expired_at(token),
-        )
+        left = held.expired_at - now
+        self._later_until = now + max(0.5, left / 2) if same(before, record) else 0.0
+        self._held, self._refused = replace(held, token=token), None
 
-    def _take_failure(self, landing: _Landing, now: float) -> None:
-        error = landing.error
+    def _take_failure(self, landing: Landing, now: float) -> None:
+        error, refused = landing.error, self._refused
+        if error is not None and error.code == REFUSED_AGAIN and landing.rejected == self._rejected:
+            # Another token is no cure: this one is handed out as before, and its 401 is the answer.
+            self._rejected, self._held, self._refused = "", refused, None
+            if refused is not None:
+                self._suspicion.shut(refused.token, now + (getattr(error, "retry_after", 0.0) or 0.0))
+            return
         pause = getattr(error, "retry_after", None)
         if pause is None:
             # The store is looked at again soon, since a person may bring a login at any moment. What only
@@ -323,7 +359,7 @@ class TokenSource:
             "unsaved" if record.unsaved else ("same" if same else "ready"),
             self.account.name,
             token.fingerprint,
-            "unknown" if token.expires_at is None else f"{token.expires_at - self._clock():.0f}s",
+            "unknown" if token.expires_at is None else f"{token.expires_at - self._world.clock():.0f}s",
         )
 
     def _tell_failure(self, error: ConnectorError, early: bool) -> None:
@@ -337,47 +373,17 @@ class TokenSource:
         )
 
     def _again(self, error: ConnectorError, now: float) -> ConnectorError:
-        copy = _copy(error)
+        copy = copied(error)
         if isinstance(copy, RenewalError):
             copy.retry_after = max(0.0, self._quiet_until - now)
         return copy
 
-    def _slow(self) -> RenewalError:
-        return RenewalError(
-            f"the renewal for account {self.account.name!r} takes longer than {self._patience_s:g} s",
-            account=self.account.name,
-            code="renewal_slow",
-            resolution="it goes on in the background; try again",
-            retry_after=1.0,
-        )
-
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""
         self._flight.reset()
+        self._notes.reset()
         self._lock = threading.Lock()
         self.counts.lock = threading.Lock()
-
-
-def _same(before: Record | None, record: Record) -> bool:
-    old = before.token if before is not None else None
-    return old is not None and record.token is not None and old.fingerprint == record.token.fingerprint
-
-
-def _broken(account: Account, error: Exception) -> RenewalError:
-    return RenewalError(
-        f"the renewal for account {account.name!r} broke off",
-        account=account.name,
-        code="internal",
-        reason=f"an unexpected {type(error).__name__}",
-        resolution="please report it",
-        retry_after=5.0,
-    )
-
-
-def _copy(error: ConnectorError) -> ConnectorError:
-    rebuild, args = error.__reduce__()[:2]
-    copy: ConnectorError = rebuild(*args)
-    return copy
 
 
 _sources: weakref.WeakSet[TokenSource] = weakref.WeakSet()

@@ -116,7 +116,7 @@ class _Rules:
             token.dpop_key,
             method=request.method,
             url=str(request.url),
-            now=self.source.now(),
+            now=self.source.server_now(),
             unique=secrets.token_hex(16),
             nonce=self.source.nonces.get(origin(request.url), ""),
             access_token=token.access_token.reveal(),
