@@ -42,9 +42,9 @@ steady: Callable[[], float] = _steadiest()
 
 
 def boot() -> str:
-    """What tells since when `steady` counts: processes that agree on it share the clock. Empty: nobody knows."""
+    """What tells since when `steady` counts: who agrees on it shares the clock. Empty: nobody knows."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode().strip()
     except (OSError, ValueError):
         return ""
 
