@@ -43,7 +43,7 @@ from connector.tokenrequest import TokenRequest
 from connector.tokenstore import Lease, VersionConflict
 from connector.verdict import failed_later, login_needed, refused
 from connector.wish import Wish as Wish
-from connector.wish import answers, doubtful, hopeless, struck
+from connector.wish import answers, doubtful, held_of, hopeless, puzzles, struck
 from connector.wish import usable as usable
 
 Flow: TypeAlias = Generator[Effect, Any, Record]
@@ -93,7 +93,7 @@ def save_late(have: Record) -> Flow:
 
 def _only_in_memory(wish: Wish, have: Record) -> Flow:
     now: Moment = yield Now()
-    if usable(have.token, wish.window, now, rejected=wish.rejected, held=wish.held):
+    if usable(have.token, wish.window, now, rejected=wish.rejected, held=held_of(wish, have, now)):
         return have
     raise StoreError(
         f"the renewed token of account {wish.account.name!r} cannot be saved",
@@ -126,12 +126,14 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
     while True:
         record: Record = yield Load()
         now: Moment = yield Now()
-        if answers(wish, record, now):
+        good = answers(wish, record, now)
+        if good and not puzzles(wish, record, now):
             return record
-        hopeless(wish, record, now.at)
+        if not good:
+            hopeless(wish, record, now.at)
         if ready is None:
             # Before the lease, since a vault may be slow and a lease is short.
-            ready = yield Reveal(spares=not wish.on_demand)
+            ready = yield Reveal(spares=not wish.on_demand and not good)
             now = yield Now()
         lease: Lease = yield Acquire(wish.lease_s)
         if lease.holder == wish.holder:
@@ -141,6 +143,8 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
                 until=now.steady + wish.lease_s - wish.call_s,
                 ahead_s=lease.expires_at - wish.lease_s - now.steady,
             )
+        if good:
+            return record  # somebody renews it: until that is done it is as good as our clock says
         # The pauses are counted too: where no time goes by, this must not wait for ever.
         if max(now.steady - started.steady, waited) >= wish.patience_s:
             raise RenewalError(
@@ -164,9 +168,12 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     """One attempt; None: somebody changed the record in between, look again."""
     record: Record = yield Load()
     now: Moment = yield Now()
+    shared = now.steady + leased.ahead_s
+    if record.token is not None and 0 < record.renewed_at <= shared:
+        # The store's clock knows how old it is, whatever clock of a machine obtained it.
+        record = replace(record, since=now.steady - (shared - record.renewed_at))
     if answers(wish, record, now):
         return record
-    shared = now.steady + leased.ahead_s
     doubtful(wish, record, now, shared)
     hopeless(wish, record, shared)
     struck(wish, record, shared)
@@ -194,12 +201,14 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         yield from failed_later(wish.account, record, words, in_doubt=in_doubt, ahead_s=leased.ahead_s)
         return None
     if isinstance(outcome, Token):
+        came: Moment = yield Now()
         fresh = record.renewed(
             outcome,
-            now=shared,
+            now=came.steady + leased.ahead_s,
             worked_s=wish.worked_s,
             unproven=wish.unproven and record.token is not None and record.token.fingerprint == wish.rejected,
         )
+        fresh = replace(fresh, since=came.steady)
         return (yield from _keep(fresh, made_from=record.login, base=record))
     yield from refused(wish.account, wish.grant, record, outcome, ahead_s=leased.ahead_s)
     return None

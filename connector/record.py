@@ -64,16 +64,20 @@ class Outcome:
 _KEPT = 10
 _LIVES = 5
 _TRIED = 8
-# Of a token that lives shorter than this, a 401 now and then costs less than a wrong lesson would.
-SHORTEST_LIFE_S = 10.0
+# What is shorter is no lifetime but an API that refuses.
+SHORTEST_LIFE_S = 2.0
 # Of a record without a pause: one further off than any was written by a clock that was wrong.
 _LONGEST_PAUSE_S = 86_400.0
 _ROUNDING_S = 0.01
 
 
-def _learnt(lifetimes: tuple[float, ...]) -> float | None:
-    """What several refusals agree on: the second shortest, since one may have been a revocation."""
-    return sorted(lifetimes)[1] if len(lifetimes) > 1 else None
+def _taught(token: Token, renewals: int, lifetimes: tuple[float, ...]) -> Token:
+    """With what several refusals agree on: the second shortest life, since one may have been a revocation.
+
+    Now and then a token is used until it is refused, so that what was learnt is tried again.
+    """
+    known = token.expires_at is None and renewals % _TRIED and len(lifetimes) > 1
+    return replace(token, learnt_s=sorted(lifetimes)[1] if known else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,7 @@ class Record:
         server_clock: what the server's clock was ahead of that of `clock_of`, seconds, where that mattered.
         clock_of: the machine whose clock that was; on another it means nothing.
         unsaved: lives in this process only, since the store failed after the server had answered.
+        since: when the token came, by the steady clock of this process, where that is known; never saved.
     """
 
     version: int = 0
@@ -118,6 +123,7 @@ class Record:
     server_clock: float = 0.0
     clock_of: str = ""
     unsaved: bool = False
+    since: float | None = None
 
     @property
     def presents(self) -> str:
@@ -172,18 +178,14 @@ class Record:
         renewals = self.renewals + (self.token is not None)
         # One that worked for longer disproves what was learnt from shorter lives (of revoked tokens, say).
         lifetimes = tuple(life_s for life_s in self.lifetimes if life_s >= worked_s)
-        if token.expires_at is None and renewals % _TRIED == 0:
-            # Now and then a token is used until it is refused, so that what was learnt is tried again.
-            token = replace(token, learnt_s=None)
-        elif token.expires_at is None:
-            token = replace(token, learnt_s=_learnt(lifetimes))
+        token = _taught(token, renewals, lifetimes)
         return Record(
             version=self.version,
             token=token,
             renewals=renewals,
             history=self._and(what, token.obtained_at if now is None else now),
             lifetimes=lifetimes,
-            strikes=self.strikes + 1 if unproven else 0,
+            strikes=self.strikes + unproven,
             server_clock=self.server_clock,
             clock_of=self.clock_of,
         )
@@ -193,7 +195,8 @@ class Record:
         lifetimes = self.lifetimes
         if lived_s is not None and lived_s >= SHORTEST_LIFE_S:
             lifetimes = (*lifetimes, lived_s)[-_LIVES:]
-        return replace(self, strikes=0, lifetimes=lifetimes)
+        token = _taught(self.token, self.renewals, lifetimes) if self.token else None
+        return replace(self, token=token, strikes=0, lifetimes=lifetimes)
 
     def _and(self, what: str, at: float, words: str = "") -> tuple[Outcome, ...]:
         return (*self.history, Outcome(at=at, what=what, words=words))[-_KEPT:]

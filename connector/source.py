@@ -20,11 +20,11 @@ from typing import Any
 from connector.account import Account
 from connector.counts import Counts as Counts
 from connector.drive import World, run
-from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
+from connector.errors import ConnectorError, NotAuthorizedError, StoreError
 from connector.flight import Flight, landed
 from connector.flow import Wish, prove, renew, save_late
 from connector.grants import Grant
-from connector.landing import Landing, broken, copied, same, slow
+from connector.landing import Landing, again, broken, copied, same, slow
 from connector.moment import steady_beside
 from connector.record import Record
 from connector.suspicion import Suspicion
@@ -149,11 +149,13 @@ class TokenSource:
         """The API took `token`: it is proven. Called for each request, so the common case comes first."""
         if token is self._worked and token.expires_at is not None:
             return
+        first, record, lived_s = not self._works(token), self._record, None
         self._worked, self._worked_at = token, self._ticks()
-        if not self._suspicion.accept(token):
+        if self._suspicion.accept(token):
+            lived_s, self._lived_s = self._lived_s, None
+        if record is None or record.unsaved:
             return
-        record, lived_s, self._lived_s = self._record, self._lived_s, None
-        if record is not None and not record.unsaved and (lived_s is not None or record.strikes):
+        if lived_s is not None or (first and record.strikes):
             self._notes.join(lambda: self._note(token, lived_s))
 
     def renew_now(self, *, force: bool = False) -> Token:
@@ -208,18 +210,18 @@ class TokenSource:
                 return future if fresh else held.token
         error = self._error
         if now < self._quiet_until and error is not None:
-            raise self._again(error, now)
+            raise again(error, self._quiet_until - now)
         return self._begin(early=False)
 
     def _stale(self, token: Token) -> bool:
         return self._ticks() >= self._hold(token).stale_at
 
-    def _hold(self, token: Token) -> Held:
+    def _hold(self, token: Token, since: float | None = None) -> Held:
         """`token` with its ends by the steady clock: those that memory has, whatever the wall clock says."""
         for held in (self._held, self._refused):
             if held is not None and held.speaks_of(token):
                 return held
-        return self._window.hold(token, self._world.moment())
+        return self._window.hold(token, self._world.moment(), since=since)
 
     def _works(self, token: Token) -> bool:
         return self._worked is not None and self._worked.fingerprint == token.fingerprint
@@ -299,8 +301,12 @@ class TokenSource:
         with contextlib.suppress(ConnectorError):  # what is not written down is learnt another time
             record = run(prove(world.holder, token, lived_s), world)
             with self._lock:
-                if self._record is not None and same(self._record, record) and not self._record.unsaved:
-                    self._record = record
+                known, held = self._record, self._held
+                if known is None or record.token is None or known.unsaved or not same(known, record):
+                    return
+                self._record = record
+                if held is not None and held.speaks_of(record.token):
+                    self._held = self._window.hold(record.token, self._world.moment(), since=held.since)
 
     def _take(self, landing: Landing, before: Record | None) -> None:
         """Put what a flight brought into memory. Under the lock."""
@@ -320,7 +326,7 @@ class TokenSource:
         if not landing.rejected or not landing.called:
             self._lived_s = None  # whoever made the call tells the lesson, and nobody else
         # What memory has goes on as it is: the wall clock may have been set since.
-        held = self._hold(token)
+        held = self._hold(token, record.since)
         # A server that answered an early renewal with the same token is not asked again at once.
         left = held.expired_at - now
         self._later_until = now + max(0.5, left / 2) if same(before, record) else 0.0
@@ -371,12 +377,6 @@ class TokenSource:
             error.code,
             error,
         )
-
-    def _again(self, error: ConnectorError, now: float) -> ConnectorError:
-        copy = copied(error)
-        if isinstance(copy, RenewalError):
-            copy.retry_after = max(0.0, self._quiet_until - now)
-        return copy
 
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""

@@ -151,13 +151,15 @@ class Window:
         early = min(early, lifetime / 2)
         return min(self.expired_at(token), ends_at - early)
 
-    def hold(self, token: Token, now: Moment) -> Held:
+    def hold(self, token: Token, now: Moment, *, since: float | None = None) -> Held:
         """Take a token into memory: from here on no wall clock that is set changes when it ends.
 
-        One from the future was obtained by a clock that is ahead of ours, or by ours before it was set back.
-        It has at most its whole lifetime left.
+        Args:
+            since: when it was obtained, by the steady clock. None: told by the wall clocks; one from the
+                future was obtained by a clock ahead of ours, and has at most its whole lifetime left.
         """
-        since = now.steady - max(0.0, now.at - token.obtained_at)
+        if since is None:
+            since = now.steady - max(0.0, now.at - token.obtained_at)
         return Held(
             token=token,
             since=since,

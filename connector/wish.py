@@ -57,28 +57,41 @@ def usable(
     return (
         token is not None
         and bool(token.access_token)
-        and now.steady < _held(token, window, now, held).expired_at
+        and now.steady < (held or window.hold(token, now)).expired_at
         and (not rejected or token.fingerprint != rejected)
     )
 
 
-def _held(token: Token, window: Window, now: Moment, held: Held | None) -> Held:
-    return held if held is not None and held.speaks_of(token) else window.hold(token, now)
+def held_of(wish: Wish, record: Record, now: Moment) -> Held | None:
+    """The token of a record with its ends: as memory has it, else by the store's clock, else by ours."""
+    token = record.token
+    if token is None or (wish.held is not None and wish.held.speaks_of(token)):
+        return wish.held
+    return wish.window.hold(token, now, since=record.since)
 
 
 def answers(wish: Wish, record: Record, now: Moment) -> bool:
     """Whether the token of a record is what was asked for."""
-    if not usable(record.token, wish.window, now, rejected=wish.rejected, held=wish.held):
+    held = held_of(wish, record, now)
+    if not usable(record.token, wish.window, now, rejected=wish.rejected, held=held):
         return False
     if not wish.early:
         return True
     mine = wish.have.token.fingerprint if wish.have and wish.have.token else ""
-    assert record.token is not None
+    assert held is not None
     # Somebody renewed since: take theirs. Otherwise only a fresh one makes an early renewal needless.
-    return (
-        record.token.fingerprint != mine
-        or now.steady < _held(record.token, wish.window, now, wish.held).stale_at
-    )
+    return held.token.fingerprint != mine or now.steady < held.stale_at
+
+
+_NEAR_S = 5.0
+
+
+def puzzles(wish: Wish, record: Record, now: Moment) -> bool:
+    """Whether a token comes from the future by our clock: how old it is, only the store's can tell."""
+    token = record.token
+    if token is None or (wish.held is not None and wish.held.speaks_of(token)):
+        return False
+    return record.since is None and token.obtained_at > now.at + _NEAR_S
 
 
 def hopeless(wish: Wish, record: Record, now: float) -> None:
@@ -133,15 +146,16 @@ def doubtful(wish: Wish, record: Record, now: Moment, at: float) -> None:
     if record.spending is None or _settles(wish, record.spending, at):
         return
     rejected = "" if wish.on_demand else wish.rejected
-    if usable(record.token, wish.window, now, rejected=rejected, held=wish.held):
+    held = held_of(wish, record, now)
+    if usable(record.token, wish.window, now, rejected=rejected, held=held):
         # Showing it again could end the family, and with it the access token that still works.
-        assert record.token is not None
+        assert held is not None
         raise RenewalError(
             f"the renewal of account {wish.account.name!r} is in doubt; its token still works",
             account=wish.account.name,
             code="in_doubt",
             reason=record.last_failure or f"{record.spending.holder} may have shown the refresh token",
-            retry_after=_held(record.token, wish.window, now, wish.held).expired_at - now.steady,
+            retry_after=held.expired_at - now.steady,
         )
 
 

@@ -152,7 +152,7 @@ class Process:
         self.memory[name] = record
         held = self.held.get(name)
         if held is None or not held.speaks_of(record.token):
-            self.held[name] = WINDOW.hold(record.token, self.moment(now))
+            self.held[name] = WINDOW.hold(record.token, self.moment(now), since=record.since)
 
     @property
     def holder(self) -> str:

@@ -224,8 +224,7 @@ class Fleet:
             self.sealer,
             replace(account, **self.account),
             self.grant,
-            base_s=-1e6 * len(self.hosts),
-            **options,
+            **{"base_s": -1e6 * len(self.hosts), **options},
         )
         self.hosts.append(host)
         return host
