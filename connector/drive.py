@@ -181,6 +181,12 @@ class World:
             ),
         )
 
+    def texts(self) -> dict[str, str]:
+        """The account's secrets by name, resolved anew."""
+        found = {name: secret.reveal() for name, secret in self.others().items()}
+        client_secret = self.reveal()
+        return {**found, "client_secret": client_secret.reveal()} if client_secret else found
+
     def _spare(self, account: Account) -> None:
         try:
             left_s = self.resting.left_s(origin_of(account.refresh_url()), self.ticks())

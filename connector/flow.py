@@ -35,8 +35,11 @@ from connector.effects import (
     Wait,
 )
 from connector.errors import ConnectorError, PluginError, RenewalError, StoreError
+from connector.finishing import finish, whole
+from connector.hooked import obtain, obtains
 from connector.moment import Moment
 from connector.record import Record, Spending
+from connector.reply import Refusal
 from connector.token import Token
 from connector.tokencall import token_call
 from connector.tokenrequest import TokenRequest
@@ -174,21 +177,36 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         record = replace(record, since=now.steady - (shared - record.renewed_at))
     if answers(wish, record, now):
         return record
+    held = held_of(wish, record, now)
+    ready, server_s = _as_of(now, record, leased.ready)
+    leased = replace(leased, ready=ready)
+    if usable(record.token, wish.window, now, rejected=wish.rejected, held=held) and not whole(
+        wish.account, record.token
+    ):
+        return (yield from _finish(leased, record))
     doubtful(wish, record, now, shared)
     hopeless(wish, record, shared)
     struck(wish, record, shared)
-    ready, server_s = _as_of(now, record, leased.ready)
-    request = _request(wish, record, ready)
-    if request.presents and wish.account.endpoint.refresh.rotates != "never":
+    # A person begins what a person must begin; the hook takes over from there.
+    hooked = obtains(wish.account) and (record.token is not None or not wish.grant.interactive)
+    request = None if hooked else _request(wish, record, ready)
+    if isinstance(request, Token):  # made here, without a call
+        return (yield from _keep(record.renewed(request, now=shared), made_from=record.login, base=record))
+    presents = record.presents if request is None else request.presents
+    if presents and wish.account.endpoint.refresh.rotates != "never":
         try:
             record = yield Save(record.about_to_spend(holder=wish.holder, now=shared))
         except VersionConflict:
             return None
+    if hooked:
+        made = yield from obtain(ready, record.token, until=leased.until)
+        if made is not None:
+            return (yield from _conclude(wish, leased, record, made))
     told: list[float] = []
     # Whoever was held up for so long that the lease may end during the call does not make it.
     outcome = yield from token_call(
         ready,
-        lambda ready: _request(wish, record, ready),
+        lambda ready: _call(wish, record, ready),
         previous=record.token,
         until=leased.until,
         server_s=server_s,
@@ -196,6 +214,13 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     )
     if told:
         record = replace(record, server_clock=told[-1], clock_of=ready.machine)
+    return (yield from _conclude(wish, leased, record, outcome))
+
+
+def _conclude(
+    wish: Wish, leased: _Leased, record: Record, outcome: Token | Refusal | NoReply
+) -> Generator[Effect, Any, Record | None]:
+    """What a call brought, saved; or what it did not bring, told."""
     if isinstance(outcome, NoReply):
         words, in_doubt = outcome.words, outcome.sent
         yield from failed_later(wish.account, record, words, in_doubt=in_doubt, ahead_s=leased.ahead_s)
@@ -209,7 +234,8 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
             unproven=wish.unproven and record.token is not None and record.token.fingerprint == wish.rejected,
         )
         fresh = replace(fresh, since=came.steady)
-        return (yield from _keep(fresh, made_from=record.login, base=record))
+        kept = yield from _keep(fresh, made_from=record.login, base=record)
+        return kept and (yield from _finish(leased, kept))
     yield from refused(wish.account, wish.grant, record, outcome, ahead_s=leased.ahead_s)
     return None
 
@@ -243,7 +269,28 @@ def prove(holder: str, token: Token, lived_s: float | None) -> Flow:
 _NOTE_S = 10.0
 
 
-def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest:
+def _finish(leased: _Leased, record: Record) -> Generator[Effect, Any, Record | None]:
+    """What a token that is saved still needs before it can be used."""
+    if record.unsaved:
+        return record
+    return (
+        yield from finish(
+            leased.ready,
+            record,
+            lambda fresh, before: _keep(fresh, made_from=before, base=record),
+            until=leased.until,
+            ahead_s=leased.ahead_s,
+        )
+    )
+
+
+def _call(wish: Wish, record: Record, ready: Ready) -> TokenRequest:
+    request = _request(wish, record, ready)
+    assert isinstance(request, TokenRequest), "a grant that makes a call makes it again for a nonce"
+    return request
+
+
+def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest | Token:
     grant, account, credentials = wish.grant, ready.account, ready.credentials
     try:
         if record.token:

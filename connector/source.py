@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 import threading
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import Any
@@ -23,6 +21,7 @@ from connector.drive import World, run
 from connector.errors import ConnectorError, NotAuthorizedError, StoreError
 from connector.flight import Flight, landed
 from connector.flow import Wish, prove, renew, save_late
+from connector.forks import remember
 from connector.grants import Grant
 from connector.landing import Landing, again, broken, copied, same, slow
 from connector.moment import steady_beside
@@ -75,9 +74,14 @@ class TokenSource:
         self._errors_in_a_row = 0
         self._epoch = 0
         self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
+        self._known: tuple[str, Mapping[str, str]] | None = None
         self._flight: Flight[Landing] = Flight(f"connector-renew-{account.name}")
         self._notes: Flight[None] = Flight(f"connector-note-{account.name}")
-        _sources.add(self)
+        remember(self)
+
+    def now(self) -> float:
+        """The time, seconds since the epoch."""
+        return self._world.clock()
 
     def server_now(self) -> float:
         """The time by the server's clock, as far as it is known; seconds since the epoch."""
@@ -157,6 +161,14 @@ class TokenSource:
             return
         if lived_s is not None or (first and record.strikes):
             self._notes.join(lambda: self._note(token, lived_s))
+
+    def secrets(self) -> Mapping[str, str]:
+        """The account's secrets by name, for hooks that sign requests; as they were when the token came."""
+        known = self._known
+        fingerprint = self._held.token.fingerprint if self._held else ""
+        if known is None or known[0] != fingerprint:
+            known = self._known = (fingerprint, self._world.texts())
+        return known[1]
 
     def renew_now(self, *, force: bool = False) -> Token:
         """Renew whatever the state of the token; what `connector refresh` does.
@@ -384,15 +396,3 @@ class TokenSource:
         self._notes.reset()
         self._lock = threading.Lock()
         self.counts.lock = threading.Lock()
-
-
-_sources: weakref.WeakSet[TokenSource] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for source in list(_sources):
-        source.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

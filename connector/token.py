@@ -27,6 +27,9 @@ class Token:
         captured: values an endpoint takes from the reply (e.g. ``instance_url``), usable in its templates.
         learnt_s: where `expires_at` is None: how long tokens like it have lived; None: not known, or not to
             be used for this one.
+        exchanges_left: calls of the endpoint's ``exchange`` that are still to be made before it can be used.
+        private: secrets of the account that templates of its API name; only in tokens that no server issued,
+            which are never stored.
     """
 
     access_token: Secret
@@ -38,6 +41,8 @@ class Token:
     dpop_key: Secret | None = None
     captured: Mapping[str, str] = field(default_factory=dict)
     learnt_s: float | None = None
+    exchanges_left: int = 0
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         ends = "unknown" if self.expires_at is None else f"{self.expires_at:.0f}"
@@ -66,6 +71,8 @@ class Token:
             "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
             "scopes": list(self.scopes) if self.scopes is not None else None,
             "captured": dict(self.captured),
+            "exchanges_left": self.exchanges_left,
+            "private": dict(self.private),
             "dpop_key": self.dpop_key.reveal() if self.dpop_key else None,
             "learnt_s": self.learnt_s,
         }
@@ -84,6 +91,8 @@ class Token:
             dpop_key=Secret(str(data["dpop_key"])) if data.get("dpop_key") else None,
             captured=MappingProxyType({str(k): str(v) for k, v in data["captured"].items()}),
             learnt_s=None if data.get("learnt_s") is None else float(data["learnt_s"]),
+            exchanges_left=int(data.get("exchanges_left", 0)),
+            private=MappingProxyType({str(k): str(v) for k, v in data.get("private", {}).items()}),
         )
 
 
@@ -105,7 +114,11 @@ class Held:
     def speaks_of(self, token: Token) -> bool:
         """Whether it is about this very token, of this very reply."""
         mine = self.token
-        return mine.fingerprint == token.fingerprint and mine.obtained_at == token.obtained_at
+        return (mine.fingerprint, mine.obtained_at, mine.expires_at) == (
+            token.fingerprint,
+            token.obtained_at,
+            token.expires_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

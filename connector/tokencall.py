@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from connector.effects import Effect, NoReply, Post, Ready
+from connector.hooked import prepared, read
 from connector.reading import clock_of
-from connector.reply import Refusal, Reply, read_reply
+from connector.reply import Refusal, Reply
 from connector.token import Token
 from connector.tokenrequest import TokenRequest
 
@@ -88,9 +89,16 @@ def token_call(
     told: Callable[[float], None] = lambda seconds: None,
 ) -> Generator[Effect, Any, Token | Refusal | NoReply]:
     """`post` to the token endpoint; `previous` is the token that is renewed."""
+    endpoint = ready.account.endpoint
+    # A renewal that shows the access token renews what the exchange has brought.
+    kept = previous is not None and endpoint.refresh.with_ == "access_token"
+    due = 0 if kept else len(endpoint.exchange)
 
-    def read(reply: Reply, request: TokenRequest) -> Token | Refusal:
-        secrets, key = request.secrets, request.dpop_key
-        return read_reply(ready.account, reply, previous=previous, secrets=secrets, dpop_key=key)
+    def made(ready: Ready) -> TokenRequest:
+        return prepared(ready, make(ready), previous)
 
-    return (yield from post(ready, make, read, until=until, server_s=server_s, told=told))
+    def read_it(reply: Reply, request: TokenRequest) -> Token | Refusal:
+        outcome = read(ready, reply, request, previous)
+        return replace(outcome, exchanges_left=due) if isinstance(outcome, Token) else outcome
+
+    return (yield from post(ready, made, read_it, until=until, server_s=server_s, told=told))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from connector.account import Account
 from connector.errors import NotAuthorizedError, RenewalError
+from connector.finishing import whole
 from connector.grants import Grant
 from connector.moment import Moment
 from connector.record import Record, Spending
@@ -74,6 +75,8 @@ def answers(wish: Wish, record: Record, now: Moment) -> bool:
     """Whether the token of a record is what was asked for."""
     held = held_of(wish, record, now)
     if not usable(record.token, wish.window, now, rejected=wish.rejected, held=held):
+        return False
+    if not whole(wish.account, record.token):
         return False
     if not wish.early:
         return True

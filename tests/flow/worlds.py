@@ -35,7 +35,6 @@ from connector.reply import Reply
 from connector.secret import Secret
 from connector.token import Held, Token, Window
 from connector.tokenstore import Lease, VersionConflict
-from connector.wish import answers
 
 START = 1_800_000_000.0
 LIFETIME_S = 600
@@ -167,7 +166,8 @@ class Flight:
         sent: the form of the call that is under way, None when there is none.
         journal: what this flight itself has last written into the store.
         calls: token calls it has made.
-        loaded, moment: what it read last from the store and from its clocks.
+        first: fingerprint of the first token that it found in the store.
+        loaded: what it read last from there.
         unlucky: the store has failed it.
     """
 
@@ -180,7 +180,7 @@ class Flight:
     journal: Spending | None = None
     calls: int = 0
     loaded: Record = field(default_factory=Record)
-    moment: Moment = field(default_factory=lambda: Moment(0.0, 0.0))
+    first: str | None = None
     unlucky: bool = False
 
 
@@ -311,7 +311,7 @@ class World:
         form = {name: values[0] for name, values in parse_qs(effect.request.body.decode()).items()}
         flight.sent = form
         flight.calls += 1
-        assert not answers(flight.wish, flight.loaded, flight.moment), "a call for what the store had already"
+        self._needs(flight)
         shown = form.get("refresh_token", "")
         if shown:
             self._hold(flight)
@@ -322,6 +322,15 @@ class World:
             assert journal.presents == Secret(shown).fingerprint
             assert self.shown[shown] == 1 or journal.attempts >= 2 or self.forgot_lease, "shown again"
         return True
+
+    def _needs(self, flight: Flight) -> None:
+        """Whoever makes a call has looked under the lease: nobody has renewed since it first looked."""
+        token, first = flight.loaded.token, flight.first
+        if token is None or first is None or self.store_skew_s:
+            return  # a store whose clock was set makes tokens older than they are
+        news = token.fingerprint not in (first, flight.wish.rejected) and flight.loaded.history
+        ends = self.servers[flight.account].ends[token.access_token.reveal()]
+        assert not news or ends < self.now + LIFETIME_S / 2, "a call for what the store had already"
 
     def _hold(self, flight: Flight) -> None:
         """Whoever shows a refresh token has the lease, and has it for as long as the call may take."""
@@ -336,8 +345,7 @@ class World:
     def _perform(self, flight: Flight, effect: Effect, fate: str, trouble: str) -> Any:
         match effect:
             case Now():
-                flight.moment = flight.process.moment(self.now)
-                return flight.moment
+                return flight.process.moment(self.now)
             case Wait(seconds=seconds):
                 self.now += seconds
                 return None
@@ -372,6 +380,8 @@ class World:
         match effect:
             case Load():
                 flight.loaded = self.records[name]
+                if flight.first is None and flight.loaded.token is not None:
+                    flight.first = flight.loaded.token.fingerprint
                 return flight.loaded
             case Save(record=record):
                 if record.version != self.records[name].version:
