@@ -132,6 +132,7 @@ class Host:
     machine: str = "here"
     key: str = "example"
     resting: Resting = field(default_factory=Resting)
+    secrets: dict[str, Secret] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world = World(
@@ -140,6 +141,7 @@ class Host:
             sealer=self.sealer,
             poster=Poster(lambda url: httpx.MockTransport(self.server.token_endpoint), clock=self.wall),
             reveal=lambda: None,
+            others=lambda: self.secrets,
             resting=self.resting,
             clock=self.wall,
             steady=self.steady,
