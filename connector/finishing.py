@@ -52,7 +52,7 @@ def finish(
         else:
             outcome = yield from _call(ready, steps[0], token, exchanging=exchanging, until=until)
         if not isinstance(outcome, Token):
-            what = "run the hook after_connect" if asks_hook else words(steps[0])
+            what = "running the hook after_connect" if asks_hook else words(steps[0])
             yield from _failed(account, record, what, outcome, exchanging=exchanging, ahead_s=ahead_s)
             return None
         record = replace(record, token=outcome)
@@ -89,6 +89,8 @@ def _failed(
     ahead_s: float,
 ) -> Generator[Effect, Any, None]:
     said = outcome.words if isinstance(outcome, NoReply) else outcome.words()
+    if isinstance(outcome, Refusal) and outcome.kind == "protocol" and outcome.status < 300:
+        said = outcome.description  # the server said yes, and not enough
     refused = isinstance(outcome, Refusal) and outcome.kind in ("login", "client", "scope")
     if refused and exchanging and record.token is not None:
         # Nothing comes of showing it again; the next attempt begins with another one.
@@ -98,9 +100,10 @@ def _failed(
     yield from failed_later(
         account,
         record,
-        f"to {what}: {said}",
+        f"{what}: {said}",
         in_doubt=False,
         asked_s=asked,
         code="step_failed",
+        message=f"account {account.name!r} has a token that cannot be used yet",
         ahead_s=ahead_s,
     )

@@ -57,7 +57,7 @@ def step_request(account: Account, step: StepSpec, token: Token, credentials: Cr
         proves=step.request.auth != "none",
         hidden=tuple(secret for secret in (token.access_token, token.refresh_token) if secret),
     )
-    return _dressed(account, token, request) if step.authenticated else request
+    return _dressed(account, step, token, request) if step.authenticated else request
 
 
 def step_url_or_template(account: Account, step: StepSpec, values: Mapping[str, str]) -> str:
@@ -68,14 +68,19 @@ def step_url_or_template(account: Account, step: StepSpec, values: Mapping[str, 
         return (step.request.url or account.endpoint.api.base_url or ("",))[-1]
 
 
-def _dressed(account: Account, token: Token, request: TokenRequest) -> TokenRequest:
+def _dressed(account: Account, step: StepSpec, token: Token, request: TokenRequest) -> TokenRequest:
     worn = dress(account, token)
     headers = {name.lower(): (name, value) for name, value in worn.headers.items()}
-    headers |= {name.lower(): (name, value) for name, value in request.headers}
+    own = {name.lower() for name in step.request.headers}
+    # What every call asks for by itself is nobody's wish.
+    asked = {name.lower(): (name, value) for name, value in request.headers}
+    headers |= {name: pair for name, pair in asked.items() if name in own or name not in headers}
     headers |= {name.lower(): (name, value) for name, value in worn.proof.items()}
     if worn.cookie:
         headers["cookie"] = ("Cookie", "=".join(worn.cookie))
-    url = with_segment(request.url, account.base_url(token.captured), worn.segment)
+    url = request.url
+    if worn.segment:  # what this step finds out may be what the base URL lacks
+        url = with_segment(url, account.base_url(token.captured), worn.segment)
     if worn.query:
         url += ("&" if urlsplit(url).query else "?") + urlencode(worn.query)
     return replace(request, url=url, headers=tuple(headers.values()))
@@ -157,4 +162,4 @@ def _fits(element: Any, where: Mapping[str, Any], values: Mapping[str, str]) -> 
 
 def words(step: StepSpec) -> str:
     """What a step is for, in a message."""
-    return f"find out {' and '.join(step.set)}" if step.set else "exchange the token"
+    return f"finding out {' and '.join(step.set)}" if step.set else "exchanging the token"

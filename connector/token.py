@@ -28,8 +28,7 @@ class Token:
         learnt_s: where `expires_at` is None: how long tokens like it have lived; None: not known, or not to
             be used for this one.
         exchanges_left: calls of the endpoint's ``exchange`` that are still to be made before it can be used.
-        private: secrets of the account that templates of its API name; only in tokens that no server issued,
-            which are never stored.
+        private: secrets of the account that templates of its API name, as they were at the last token call.
     """
 
     access_token: Secret

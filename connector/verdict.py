@@ -115,6 +115,7 @@ def failed_later(
     asked_s: float | None = None,
     code: str = "",
     ahead_s: float,
+    message: str = "",
 ) -> Generator[Effect, Any, None]:
     """Write down what failed and when to try again, and raise it.
 
@@ -125,6 +126,7 @@ def failed_later(
         in_doubt: whether a single-use refresh token may have been spent.
         asked_s: the pause that the server asked for.
         ahead_s: what the store's clock is ahead of our steady one.
+        message: what happened, where it is not that a token could not be had.
     """
     now: Moment = yield Now()
     pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
@@ -132,12 +134,13 @@ def failed_later(
     if not (yield from note(failed)):
         return
     raise RenewalError(
-        f"{'the' if record.token else 'a'} token of account {account.name!r} could not be"
+        message
+        or f"{'the' if record.token else 'a'} token of account {account.name!r} could not be"
         f" {'renewed' if record.token else 'fetched'}",
         account=account.name,
         code=code or ("in_doubt" if failed.spending else ""),
         reason=words,
-        resolution="check the OAuth2 Token URL" if code else "",
+        resolution="check the OAuth2 Token URL" if code and not message else "",
         retry_after=pause,
     )
 
