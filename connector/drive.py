@@ -32,16 +32,19 @@ from connector.effects import (
     Save,
     Wait,
 )
-from connector.errors import ConnectorError, PluginError, StoreError
+from connector.errors import ConnectorError, PluginError, RenewalError, StoreError
 from connector.jwts import new_dpop_key
+from connector.moment import Moment, steady_beside
 from connector.observe import Field, who
 from connector.observing import calling, of_answer, tell_holder, tell_store
 from connector.post import Poster, tls_context
+from connector.reading import clock_of, retry_after
 from connector.record import Record
 from connector.reply import Reply
+from connector.resting import Resting
 from connector.seal import Sealer
 from connector.secret import Secret
-from connector.template import origin_of
+from connector.template import TemplateError, origin_of
 from connector.tokenrequest import TokenRequest
 from connector.tokenstore import TokenStore, Waking
 
@@ -61,6 +64,10 @@ class World:
         discovery: completes the account by its server's metadata; None: it is complete.
         nonces: the last one that each server asked for in its DPoP proofs, by origin.
         called: told of each token call.
+        resting: token endpoints that do not work just now; shared by all accounts of a host.
+        clock: by which machines agree, seconds since the epoch.
+        steady: by which this process waits; None: the one that belongs to `clock`.
+        machine: whose `clock` that is.
     """
 
     key: str
@@ -74,7 +81,10 @@ class World:
     nonces: dict[str, str] = field(default_factory=dict)
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}/{secrets.token_hex(4)}")
     called: Callable[[], None] = lambda: None
+    resting: Resting = field(default_factory=Resting)
     clock: Callable[[], float] = time.time
+    steady: Callable[[], float] | None = None
+    machine: str = field(default_factory=socket.gethostname)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
     @property
@@ -86,6 +96,14 @@ class World:
     def named(self) -> dict[str, Field]:
         """The fields that say in events whom they are about."""
         return who(self.account) if self.account is not None else {"account": self.key}
+
+    def ticks(self) -> float:
+        """The steady clock."""
+        return (self.steady or steady_beside(self.clock))()
+
+    def moment(self) -> Moment:
+        """Now, by both clocks."""
+        return Moment(at=self.clock(), steady=self.ticks())
 
     def load(self) -> Record:
         """The record in the store; one of version 0 when there is none."""
@@ -102,14 +120,17 @@ class World:
 
     def post(self, request: TokenRequest, until: float) -> Reply | NoReply:
         """Make a token call, unless it is too late for it."""
-        if self.clock() > until:
+        if self.ticks() > until:
             return NoReply(sent=False, words="the lease would have ended before the answer")
         self.called()
+        origin = origin_of(request.url)
+        self.resting.calls(origin, self.ticks())
         with calling(self.named, request) as call:
             reply = self._sent(request)
             call.end("token.call", of_answer(reply))
+        self._judge(origin, reply)
         if isinstance(reply, Reply) and reply.headers.get("dpop-nonce"):
-            self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
+            self.nonces[origin] = reply.headers["dpop-nonce"]
         return reply
 
     def _sent(self, request: TokenRequest) -> Reply | NoReply:
@@ -117,6 +138,18 @@ class World:
             return self.poster.post(request)
         except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
             return NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
+
+    def _judge(self, origin: str, reply: Reply | NoReply) -> None:
+        """Let all accounts of the host know whether that server works."""
+        if isinstance(reply, Reply) and reply.status < 500 and reply.status not in (408, 429):
+            self.resting.works(origin)
+            return
+        asked_s, all_ = None, False
+        if isinstance(reply, Reply):
+            ahead_s = clock_of(reply.headers, reply.received_at) or 0.0
+            asked_s = retry_after(reply.headers.get("retry-after"), reply.received_at + ahead_s)
+            all_ = reply.status == 503 and asked_s is not None
+        self.resting.fails(origin, self.key, self.ticks(), asked_s=asked_s, all_=all_)
 
     def wait(self, pause_s: float, woken_s: float) -> float:
         """Let time pass until the store says that the account changed; return how much did."""
@@ -128,16 +161,22 @@ class World:
         self.store.wait(self.key, woken_s)
         return time.monotonic() - began
 
-    def ready(self) -> Ready:
-        """What calls are made of, as of now."""
+    def ready(self, *, spares: bool = False) -> Ready:
+        """What calls are made of, as of now.
+
+        Raises RenewalError ``endpoint_resting`` with `spares` while the token endpoint does not work.
+        """
         account = self.account
         assert account is not None, "a world whose flows make calls has an account"
         # Before a lease is taken and anything is journalled: no waiting makes these files better.
         tls_context(account.tls)
         if self.discovery is not None:
             account = self.discovery.complete(account)
+        if spares:
+            self._spare(account)
         return Ready(
             account=account,
+            machine=self.machine,
             credentials=Credentials(
                 now=self.clock(),
                 unique=secrets.token_hex(16),
@@ -150,11 +189,32 @@ class World:
             ),
         )
 
+    def texts(self) -> dict[str, str]:
+        """The account's secrets by name, resolved anew."""
+        found = {name: secret.reveal() for name, secret in self.others().items()}
+        client_secret = self.reveal()
+        return {**found, "client_secret": client_secret.reveal()} if client_secret else found
+
+    def _spare(self, account: Account) -> None:
+        try:
+            left_s = self.resting.left_s(origin_of(account.refresh_url()), self.ticks())
+        except TemplateError:
+            return  # whoever builds the request says what is missing
+        if left_s:
+            raise RenewalError(
+                f"the token endpoint of account {account.name!r} does not work just now",
+                account=account.name,
+                code="endpoint_resting",
+                reason="it has failed other accounts as well, so it is left alone for a while",
+                resolution=f"the next attempt may be made in {max(1, round(left_s))} s",
+                retry_after=left_s,
+            )
+
     def perform(self, effect: Effect) -> Any:
         """Perform one effect and return its result."""
         match effect:
             case Now():
-                return self.clock()
+                return self.moment()
             case Load():
                 return self.load()
             case Save(record=record):
@@ -165,8 +225,8 @@ class World:
                 return lease
             case Release():
                 return self.store.release(self.key, self.holder)
-            case Reveal():
-                return self.ready()
+            case Reveal(spares=spares):
+                return self.ready(spares=spares)
             case Delete():
                 return self.store.delete(self.key)
             case Post(request=request, until=until):

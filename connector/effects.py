@@ -13,7 +13,7 @@ from connector.tokenrequest import TokenRequest
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Effect: the time, seconds since the epoch. Result: float."""
+    """Effect: the time by both clocks. Result: `connector.moment.Moment`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,21 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Reveal:
-    """Effect: find out what a call needs: secrets, the server's metadata, the moment. Result: Ready."""
+    """Effect: find out what a call needs: secrets, the server's metadata, the moment. Result: Ready.
+
+    Attributes:
+        spares: raises RenewalError ``endpoint_resting`` while the token endpoint is to be left alone.
+    """
+
+    spares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Effect: make the token call, unless it is later than `until`. Result: Reply, or NoReply without one."""
+    """Effect: make the token call, unless it is later than `until` by the steady clock.
+
+    Result: Reply, or NoReply without one.
+    """
 
     request: TokenRequest
     until: float
@@ -85,10 +94,12 @@ class Ready:
     Attributes:
         account: with the URLs that its server's metadata tells (RFC 8414), where it is asked for them.
         credentials: for the first call; ``credentials.again()`` for each further one.
+        machine: whose wall clock their moment is of.
     """
 
     account: Account
     credentials: Credentials
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,10 +99,11 @@ def _because(
         return f"the last renewal failed: {record.last_failure}", status.retry_at
     if interactive and not record.presents:
         return "it has no refresh token: its token is used to its end", None
-    if token.expires_at is None:
+    if token.expires_at is None and token.learnt_s is None:
         return "the server did not say when its token ends: a 401 of the API will", None
     if status.state == "ready":
-        return "its token is fresh", window.stale_at(token)
+        known = "" if token.learnt_s is None else f"; tokens like it have lived {token.learnt_s:.0f} s"
+        return f"its token is fresh{known}", window.stale_at(token)
     if status.state == "expiring":
         return "its token is near its end: the next use renews it in the background", now
     return "its token has ended: the next use renews it first", now

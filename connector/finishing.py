@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from connector.account import Account
-from connector.effects import Effect, NoReply, Now, Ready
+from connector.effects import Effect, NoReply, Ready
 from connector.endpointparts import StepSpec
 from connector.hooked import connect, connects
 from connector.record import Record
@@ -30,13 +30,14 @@ def whole(account: Account, token: Token | None) -> bool:
 
 
 def finish(
-    ready: Ready, record: Record, keep: Keep, *, until: float
+    ready: Ready, record: Record, keep: Keep, *, until: float, ahead_s: float = 0.0
 ) -> Generator[Effect, Any, Record | None]:
     """Make the calls that are left; None: a newer login is there.
 
     Args:
         keep: saves a record, given the login it was made from; None: a newer one is there.
-        until: a call that begins later is not made.
+        until: a call that begins later, by the steady clock, is not made.
+        ahead_s: what the store's clock is ahead of our steady one.
 
     Raises RenewalError ``step_failed``; what was reached until then is saved.
     """
@@ -52,7 +53,7 @@ def finish(
             outcome = yield from _call(ready, steps[0], token, exchanging=exchanging, until=until)
         if not isinstance(outcome, Token):
             what = "running the hook after_connect" if asks_hook else words(steps[0])
-            yield from _failed(account, record, what, outcome, exchanging=exchanging)
+            yield from _failed(account, record, what, outcome, exchanging=exchanging, ahead_s=ahead_s)
             return None
         record = replace(record, token=outcome)
         if exchanging or whole(account, outcome):
@@ -79,16 +80,22 @@ def _call(
 
 
 def _failed(
-    account: Account, record: Record, what: str, outcome: Refusal | NoReply, *, exchanging: bool
+    account: Account,
+    record: Record,
+    what: str,
+    outcome: Refusal | NoReply,
+    *,
+    exchanging: bool,
+    ahead_s: float,
 ) -> Generator[Effect, Any, None]:
     said = outcome.words if isinstance(outcome, NoReply) else outcome.words()
     if isinstance(outcome, Refusal) and outcome.kind == "protocol" and outcome.status < 300:
         said = outcome.description  # the server said yes, and not enough
     refused = isinstance(outcome, Refusal) and outcome.kind in ("login", "client", "scope")
     if refused and exchanging and record.token is not None:
-        now: float = yield Now()
         # Nothing comes of showing it again; the next attempt begins with another one.
-        record = replace(record, token=replace(record.token, expires_at=now, exchanges_left=0))
+        ended = replace(record.token, expires_at=record.token.obtained_at, exchanges_left=0)
+        record = replace(record, token=ended)
     asked = outcome.retry_after_s if isinstance(outcome, Refusal) else None
     yield from failed_later(
         account,
@@ -98,4 +105,5 @@ def _failed(
         asked_s=asked,
         code="step_failed",
         message=f"account {account.name!r} has a token that cannot be used yet",
+        ahead_s=ahead_s,
     )

@@ -21,7 +21,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from connector.account import Account
 from connector.effects import (
     Acquire,
     Await,
@@ -35,60 +34,22 @@ from connector.effects import (
     Save,
     Wait,
 )
-from connector.errors import ConnectorError, NotAuthorizedError, PluginError, RenewalError, StoreError
+from connector.errors import ConnectorError, PluginError, RenewalError, StoreError
 from connector.finishing import finish, whole
-from connector.grants import Grant
 from connector.hooked import obtain, obtains
+from connector.moment import Moment
 from connector.record import Record, Spending
 from connector.reply import Refusal
-from connector.token import Token, Window
+from connector.token import Token
 from connector.tokencall import token_call
 from connector.tokenrequest import TokenRequest
 from connector.tokenstore import Lease, VersionConflict
 from connector.verdict import failed_later, login_needed, refused
+from connector.wish import Wish as Wish
+from connector.wish import answers, doubtful, held_of, hopeless, puzzles, struck
+from connector.wish import usable as usable
 
 Flow: TypeAlias = Generator[Effect, Any, Record]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a renewal is asked for.
-
-    Attributes:
-        holder: name of this process in leases and journals.
-        have: the record in this process's memory; None: nothing yet.
-        rejected: fingerprint of an access token that the API refused; empty: none.
-        early: renew although the token at hand still works.
-        on_demand: a person asks for another token although the one at hand (`rejected`) works; it is not
-            put at risk for that.
-        patience_s: how long to wait for another holder of the lease.
-        lease_s: length of a lease; longer than a token call may take.
-        call_s: how long a token call may take at most.
-        jitter: 0 to 1, spreads those who wait for a lease.
-    """
-
-    account: Account
-    grant: Grant
-    window: Window
-    holder: str
-    have: Record | None = None
-    rejected: str = ""
-    early: bool = False
-    on_demand: bool = False
-    patience_s: float = 50.0  # longer than a lease: a holder that died costs its heirs time, not an error
-    lease_s: float = 45.0
-    call_s: float = 32.0
-    jitter: float = 0.5
-
-
-def usable(token: Token | None, window: Window, now: float, *, rejected: str = "") -> bool:
-    """Whether a token can be handed out."""
-    return (
-        token is not None
-        and bool(token.access_token)
-        and now < window.expired_at(token)
-        and (not rejected or token.fingerprint != rejected)
-    )
 
 
 def renew(wish: Wish) -> Flow:
@@ -134,8 +95,8 @@ def save_late(have: Record) -> Flow:
 
 
 def _only_in_memory(wish: Wish, have: Record) -> Flow:
-    now: float = yield Now()
-    if usable(have.token, wish.window, now, rejected=wish.rejected):
+    now: Moment = yield Now()
+    if usable(have.token, wish.window, now, rejected=wish.rejected, held=held_of(wish, have, now)):
         return have
     raise StoreError(
         f"the renewed token of account {wish.account.name!r} cannot be saved",
@@ -147,39 +108,54 @@ def _only_in_memory(wish: Wish, have: Record) -> Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Leased:
-    """The lease is ours. `until`: a token call that begins later may outlive it."""
+    """The lease is ours.
+
+    Attributes:
+        until: a token call that begins later, by the steady clock, may outlive it.
+        ahead_s: what the store's clock is ahead of our steady one. All who share an account share the store's
+            clock, so what is written for others to wait for is written by it.
+    """
 
     ready: Ready
     until: float
+    ahead_s: float
 
 
 def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
     """Wait for the lease. Returns it, or a record that makes the renewal needless."""
-    started: float = yield Now()
+    started: Moment = yield Now()
     waited, pause, woken = 0.0, 0.02, 0.02
     ready: Ready | None = None
     while True:
         record: Record = yield Load()
-        now: float = yield Now()
-        if _answers(wish, record, now):
+        now: Moment = yield Now()
+        good = answers(wish, record, now)
+        if good and not puzzles(wish, record, now):
             return record
-        _hopeless(wish, record, now)
+        if not good:
+            hopeless(wish, record, now.at)
         if ready is None:
             # Before the lease, since a vault may be slow and a lease is short.
-            ready = yield Reveal()
+            ready = yield Reveal(spares=not wish.on_demand and not good)
             now = yield Now()
         lease: Lease = yield Acquire(wish.lease_s)
         if lease.holder == wish.holder:
             # Counted from before the lease began, so that being held up just then errs to the safe side.
-            return _Leased(ready=ready, until=now + wish.lease_s - wish.call_s)
-        # The pauses are counted too: a clock that was set back must not make this wait for ever.
-        if max(now - started, waited) >= wish.patience_s:
+            return _Leased(
+                ready=ready,
+                until=now.steady + wish.lease_s - wish.call_s,
+                ahead_s=lease.expires_at - wish.lease_s - now.steady,
+            )
+        if good:
+            return record  # somebody renews it: until that is done it is as good as our clock says
+        # The pauses are counted too: where no time goes by, this must not wait for ever.
+        if max(now.steady - started.steady, waited) >= wish.patience_s:
             raise RenewalError(
                 f"the token of account {wish.account.name!r} is being renewed elsewhere, for too long",
                 account=wish.account.name,
                 code="lease_held",
                 reason=f"{lease.holder} holds the lease",
-                retry_after=min(wish.lease_s, max(0.0, lease.expires_at - now)),
+                retry_after=min(wish.lease_s, max(0.0, lease.expires_at - now.at)),
             )
         # The first is short for both: who begins to listen only now may have missed the release already.
         took: float = yield Await(pause, woken)
@@ -191,103 +167,53 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
 _WOKEN_S = 5.0
 
 
-def _answers(wish: Wish, record: Record, now: float) -> bool:
-    if not usable(record.token, wish.window, now, rejected=wish.rejected):
-        return False
-    if not whole(wish.account, record.token):
-        return False
-    if not wish.early:
-        return True
-    mine = wish.have.token.fingerprint if wish.have and wish.have.token else ""
-    assert record.token is not None
-    # Somebody renewed since: take theirs. Otherwise only a fresh one makes an early renewal needless.
-    return record.token.fingerprint != mine or now < wish.window.stale_at(record.token)
-
-
-def _hopeless(wish: Wish, record: Record, now: float) -> None:
-    account = wish.account
-    if record.dead:
-        raise login_needed(account, record)
-    if not account.auto_refresh and record.token is not None:
-        raise NotAuthorizedError(
-            f"the token of account {account.name!r} has expired",
-            account=account.name,
-            code="auto_refresh_off",
-            reason="auto_refresh is off in the manifest",
-            resolution=f"set `auto_refresh: true`, or run `connector refresh {account.name}`",
-        )
-    if now < record.retry_at <= now + _LONGEST_PAUSE_S:
-        raise RenewalError(
-            f"the token of account {account.name!r} could not be renewed",
-            account=account.name,
-            code="in_doubt" if record.spending else "",
-            reason=record.last_failure,
-            resolution=f"the next attempt may be made in {max(1, round(record.retry_at - now))} s",
-            retry_after=record.retry_at - now,
-        )
-
-
-def _doubtful(wish: Wish, record: Record, now: float) -> None:
-    """Under the lease only: before it, a journal may as well be that of a renewal under way elsewhere."""
-    if record.spending is None or _settles(wish, record.spending, now):
-        return
-    rejected = "" if wish.on_demand else wish.rejected
-    if usable(record.token, wish.window, now, rejected=rejected):
-        # Showing it again could end the family, and with it the access token that still works.
-        assert record.token is not None
-        raise RenewalError(
-            f"the renewal of account {wish.account.name!r} is in doubt; its token still works",
-            account=wish.account.name,
-            code="in_doubt",
-            reason=record.last_failure or f"{record.spending.holder} may have shown the refresh token",
-            retry_after=wish.window.expired_at(record.token) - now,
-        )
-
-
-def _settles(wish: Wish, spending: Spending, now: float) -> bool:
-    """Whether one careful attempt settles a doubt: the server says that it still knows the old token."""
-    grace_s = wish.account.endpoint.refresh.grace_s
-    return spending.attempts < 2 and 0 <= now - spending.at < grace_s
-
-
-# A moment further off than any pause was written by a clock that was wrong.
-_LONGEST_PAUSE_S = 86_400.0
-
-
 def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record | None]:
     """One attempt; None: somebody changed the record in between, look again."""
     record: Record = yield Load()
-    now: float = yield Now()
-    if _answers(wish, record, now):
+    now: Moment = yield Now()
+    shared = now.steady + leased.ahead_s
+    if record.token is not None and 0 < record.renewed_at <= shared:
+        # The store's clock knows how old it is, whatever clock of a machine obtained it.
+        record = replace(record, since=now.steady - (shared - record.renewed_at))
+    if answers(wish, record, now):
         return record
-    if usable(record.token, wish.window, now, rejected=wish.rejected) and not whole(
+    held = held_of(wish, record, now)
+    ready, server_s = _as_of(now, record, leased.ready)
+    leased = replace(leased, ready=ready)
+    if usable(record.token, wish.window, now, rejected=wish.rejected, held=held) and not whole(
         wish.account, record.token
     ):
         return (yield from _finish(leased, record))
-    _doubtful(wish, record, now)
-    _hopeless(wish, record, now)
+    doubtful(wish, record, now, shared)
+    hopeless(wish, record, shared)
+    struck(wish, record, shared)
     # A person begins what a person must begin; the hook takes over from there.
     hooked = obtains(wish.account) and (record.token is not None or not wish.grant.interactive)
-    request = None if hooked else _request(wish, record, leased.ready)
+    request = None if hooked else _request(wish, record, ready)
     if isinstance(request, Token):  # made here, without a call
-        return (yield from _keep(record.renewed(request), made_from=record.login, base=record))
+        return (yield from _keep(record.renewed(request, now=shared), made_from=record.login, base=record))
     presents = record.presents if request is None else request.presents
     if presents and wish.account.endpoint.refresh.rotates != "never":
         try:
-            record = yield Save(record.about_to_spend(holder=wish.holder, now=now))
+            record = yield Save(record.about_to_spend(holder=wish.holder, now=shared))
         except VersionConflict:
             return None
     if hooked:
-        made = yield from obtain(leased.ready, record.token, until=leased.until)
+        made = yield from obtain(ready, record.token, until=leased.until)
         if made is not None:
             return (yield from _conclude(wish, leased, record, made))
+    told: list[float] = []
     # Whoever was held up for so long that the lease may end during the call does not make it.
     outcome = yield from token_call(
-        leased.ready,
+        ready,
         lambda ready: _call(wish, record, ready),
         previous=record.token,
         until=leased.until,
+        server_s=server_s,
+        told=told.append,
     )
+    if told:
+        record = replace(record, server_clock=told[-1], clock_of=ready.machine)
     return (yield from _conclude(wish, leased, record, outcome))
 
 
@@ -296,13 +222,51 @@ def _conclude(
 ) -> Generator[Effect, Any, Record | None]:
     """What a call brought, saved; or what it did not bring, told."""
     if isinstance(outcome, NoReply):
-        yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent)
+        words, in_doubt = outcome.words, outcome.sent
+        yield from failed_later(wish.account, record, words, in_doubt=in_doubt, ahead_s=leased.ahead_s)
         return None
     if isinstance(outcome, Token):
-        kept = yield from _keep(record.renewed(outcome), made_from=record.login, base=record)
+        came: Moment = yield Now()
+        fresh = record.renewed(
+            outcome,
+            now=came.steady + leased.ahead_s,
+            worked_s=wish.worked_s,
+            unproven=wish.unproven and record.token is not None and record.token.fingerprint == wish.rejected,
+        )
+        fresh = replace(fresh, since=came.steady)
+        kept = yield from _keep(fresh, made_from=record.login, base=record)
         return kept and (yield from _finish(leased, kept))
-    yield from refused(wish.account, wish.grant, record, outcome)
+    yield from refused(wish.account, wish.grant, record, outcome, ahead_s=leased.ahead_s)
     return None
+
+
+def _as_of(now: Moment, record: Record, ready: Ready) -> tuple[Ready, float]:
+    """What calls are made of as of now, and what the server's clock is ahead of ours as far as is known."""
+    mine = bool(record.clock_of) and record.clock_of == ready.machine
+    server_s = record.server_clock if mine else 0.0
+    return replace(ready, credentials=replace(ready.credentials, now=now.at + server_s)), server_s
+
+
+def prove(holder: str, token: Token, lived_s: float | None) -> Flow:
+    """Write down that a token which was fetched because of a refusal works, and what that teaches.
+
+    Under a lease of its own: a save in the middle of somebody's renewal would make that begin again. Nothing
+    is lost where the lease is not to be had.
+    """
+    lease: Lease = yield Acquire(_NOTE_S)
+    if lease.holder != holder:
+        return Record()
+    try:
+        record: Record = yield Load()
+        if record.token is not None and record.token.fingerprint == token.fingerprint:
+            proven = record.proven(lived_s)
+            record = (yield Save(proven)) if proven != record else record
+    finally:
+        yield from _release()
+    return record
+
+
+_NOTE_S = 10.0
 
 
 def _finish(leased: _Leased, record: Record) -> Generator[Effect, Any, Record | None]:
@@ -315,6 +279,7 @@ def _finish(leased: _Leased, record: Record) -> Generator[Effect, Any, Record | 
             record,
             lambda fresh, before: _keep(fresh, made_from=before, base=record),
             until=leased.until,
+            ahead_s=leased.ahead_s,
         )
     )
 

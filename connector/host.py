@@ -29,6 +29,7 @@ from connector.observe import unwatch
 from connector.opening import Opening
 from connector.post import Poster
 from connector.recordkey import record_key
+from connector.resting import Resting
 from connector.result import Listener, RunResult
 from connector.secret import Hidden
 from connector.service import Service
@@ -64,6 +65,7 @@ class Host:
         self._vault = vault
         self._poster = poster or Poster(clock=clock)
         self._discovery = Discovery(self._poster, clock=clock)
+        self._resting = Resting()
         self._new_wire, self._new_async_wire = wire, async_wire
         self._clock = clock
         self._sleep, self._async_sleep = sleep, async_sleep
@@ -349,6 +351,7 @@ class Host:
             reveal=lambda: self._opening.reveal(account),
             others=lambda: self._opening.others(account),
             discovery=self._discovery,
+            resting=self._resting,
             poster=self._poster,
             identity=self._identity,
             clock=self._clock,

@@ -22,6 +22,7 @@ from connector.observing import of_token
 from connector.post import Poster
 from connector.record import Record
 from connector.reply import read_adopted
+from connector.resting import Resting
 from connector.secret import Hidden, Secret
 from connector.signin import begin_code, begin_device, finish, poll
 from connector.signout import introspect, logout
@@ -105,6 +106,7 @@ class Login:
         reveal: resolves the client secret.
         others: resolves the account's other secrets.
         discovery: completes the account by its server's metadata.
+        resting: token endpoints that do not work just now, known to all accounts of a host.
         begin: a token reply to begin from where no person is needed (the sandbox); None elsewhere.
     """
 
@@ -121,6 +123,7 @@ class Login:
         clock: Callable[[], float],
         others: Callable[[], Mapping[str, Secret]] = dict,
         discovery: Discovery | None = None,
+        resting: Resting | None = None,
         begin: Callable[[], Mapping[str, Any] | None] | None = None,
     ) -> None:
         self.account = account
@@ -140,6 +143,7 @@ class Login:
             account=account,
             others=others,
             discovery=discovery,
+            resting=resting or Resting(),
             clock=clock,
         )
         self.source = TokenSource(account, grant, self._world, window=self._window)

@@ -108,6 +108,34 @@ def retry_after(value: str | None, now: float) -> float | None:
     return min(max(seconds, 0.0), 86_400.0)
 
 
+# What whole seconds and the way of an answer may hide; and no clock is wrong by more than a day.
+_NEAR_S = 5.0
+_ABSURD_S = 86_400.0
+
+
+def clock_of(headers: Mapping[str, str], at: float) -> float | None:
+    """Seconds by which a server's clock is ahead of ours, by its ``Date`` (RFC 9110 section 6.6.1).
+
+    0 for a few seconds, which may be the way of the answer. None where it does not say, or says what cannot
+    be true, and for a cache's answer (``Age``), which tells the time of another day.
+
+    Args:
+        headers: names in lower case.
+        at: when the answer came, by our wall clock.
+    """
+    date, age = headers.get("date", ""), headers.get("age", "0").strip()
+    if not date or len(date) > 64 or age != "0":
+        return None
+    try:
+        moment = parsedate_to_datetime(date)
+        ahead_s = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - at
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if abs(ahead_s) > _ABSURD_S:
+        return None
+    return ahead_s if abs(ahead_s) > _NEAR_S else 0.0
+
+
 def number_of(value: Any) -> float | None:
     """A finite number, also from a text; None: it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):

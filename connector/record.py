@@ -62,6 +62,22 @@ class Outcome:
 
 
 _KEPT = 10
+_LIVES = 5
+_TRIED = 8
+# What is shorter is no lifetime but an API that refuses.
+SHORTEST_LIFE_S = 2.0
+# Of a record without a pause: one further off than any was written by a clock that was wrong.
+_LONGEST_PAUSE_S = 86_400.0
+_ROUNDING_S = 0.01
+
+
+def _taught(token: Token, renewals: int, lifetimes: tuple[float, ...]) -> Token:
+    """With what several refusals agree on: the second shortest life, since one may have been a revocation.
+
+    Now and then a token is used until it is refused, so that what was learnt is tried again.
+    """
+    known = token.expires_at is None and renewals % _TRIED and len(lifetimes) > 1
+    return replace(token, learnt_s=sorted(lifetimes)[1] if known else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +90,21 @@ class Record:
         spending: the journal, None when nothing is in doubt.
         death: set once the login is dead.
         failures: renewals that failed in a row.
-        retry_at: no renewal before this moment; 0: at once.
+        retry_at: no renewal before this moment, by the store's clock where there is a lease; 0: at once.
+        pause_s: how long before `retry_at` it was written: whoever sees it further off than that knows that a
+            clock was set, and that it is over. None: by an older connector, which did not write it.
         last_failure: the last one in words, for `status`.
         refused: code of a refusal that neither waiting nor a login cures (a wrong client secret, say); empty
             once something else came after it.
         renewals: successful ones since the token was first obtained or adopted.
         history: the last ten outcomes, the newest last.
+        lifetimes: how old tokens were when the API refused them and a new one helped, the last five; only of
+            tokens that had worked, and whose end the server did not tell.
+        strikes: renewals in a row because of a refusal, of tokens that nobody has seen work.
+        server_clock: what the server's clock was ahead of that of `clock_of`, seconds, where that mattered.
+        clock_of: the machine whose clock that was; on another it means nothing.
         unsaved: lives in this process only, since the store failed after the server had answered.
+        since: when the token came, by the steady clock of this process, where that is known; never saved.
     """
 
     version: int = 0
@@ -89,11 +113,17 @@ class Record:
     death: Death | None = None
     failures: int = 0
     retry_at: float = 0.0
+    pause_s: float | None = None
     last_failure: str = ""
     refused: str = ""
     renewals: int = 0
     history: tuple[Outcome, ...] = ()
+    lifetimes: tuple[float, ...] = ()
+    strikes: int = 0
+    server_clock: float = 0.0
+    clock_of: str = ""
     unsaved: bool = False
+    since: float | None = None
 
     @property
     def presents(self) -> str:
@@ -110,6 +140,12 @@ class Record:
         """The death of the login, as long as it speaks of the refresh token at hand."""
         return self.death if self.death and self.death.presents == self.presents else None
 
+    def pause_left_s(self, now: float) -> float:
+        """Seconds until a renewal may be tried again; 0: at once, also where `retry_at` cannot be true."""
+        left = self.retry_at - now
+        longest = _LONGEST_PAUSE_S if self.pause_s is None else self.pause_s
+        return left if 0 < left <= longest + _ROUNDING_S else 0.0
+
     def about_to_spend(self, *, holder: str, now: float) -> Record:
         """The journal entry before the refresh token at hand is shown."""
         before = self.spending
@@ -122,21 +158,55 @@ class Record:
         )
         return replace(self, spending=spending)
 
-    def renewed(self, token: Token) -> Record:
-        """With a new token, all doubts and failures gone."""
+    @property
+    def renewed_at(self) -> float:
+        """When the token at hand came, by the store's clock; 0: nobody wrote it down."""
+        came = [one.at for one in self.history if one.what in ("began", "renewed")]
+        return came[-1] if came else 0.0
+
+    def renewed(
+        self, token: Token, *, now: float | None = None, worked_s: float = 0.0, unproven: bool = False
+    ) -> Record:
+        """With a new token, all doubts and failures gone.
+
+        Args:
+            now: by the store's clock; None: nobody knows it, so by ours.
+            worked_s: how old the last one was when it was last seen to work.
+            unproven: the API refused the last one, and nobody has seen it work.
+        """
         what = "renewed" if self.token else "began"
+        renewals = self.renewals + (self.token is not None)
+        # One that worked for longer disproves what was learnt from shorter lives (of revoked tokens, say).
+        lifetimes = tuple(life_s for life_s in self.lifetimes if life_s >= worked_s)
+        token = _taught(token, renewals, lifetimes)
         return Record(
             version=self.version,
             token=token,
-            renewals=self.renewals + (self.token is not None),
-            history=self._and(what, token.obtained_at),
+            renewals=renewals,
+            history=self._and(what, token.obtained_at if now is None else now),
+            lifetimes=lifetimes,
+            strikes=self.strikes + unproven,
+            server_clock=self.server_clock,
+            clock_of=self.clock_of,
         )
+
+    def proven(self, lived_s: float | None = None) -> Record:
+        """After the API took the token at hand; `lived_s`: how old the last one was when it was refused."""
+        lifetimes = self.lifetimes
+        if lived_s is not None and lived_s >= SHORTEST_LIFE_S:
+            lifetimes = (*lifetimes, lived_s)[-_LIVES:]
+        token = _taught(self.token, self.renewals, lifetimes) if self.token else None
+        return replace(self, token=token, strikes=0, lifetimes=lifetimes)
 
     def _and(self, what: str, at: float, words: str = "") -> tuple[Outcome, ...]:
         return (*self.history, Outcome(at=at, what=what, words=words))[-_KEPT:]
 
-    def failed(self, words: str, *, now: float, retry_at: float, in_doubt: bool, refused: str = "") -> Record:
-        """After a failure: keeps the journal only when the refresh token may have been spent."""
+    def failed(self, words: str, *, now: float, pause_s: float, in_doubt: bool, refused: str = "") -> Record:
+        """After a failure: keeps the journal only when the refresh token may have been spent.
+
+        Args:
+            now: by the store's clock.
+        """
         spending = self.spending
         if spending and not in_doubt:
             # This attempt never reached the server; an earlier one may have.
@@ -145,7 +215,8 @@ class Record:
             self,
             spending=spending,
             failures=self.failures + 1,
-            retry_at=retry_at,
+            retry_at=now + pause_s if pause_s else 0.0,
+            pause_s=pause_s,
             last_failure=words,
             refused=refused,
             history=self._and("in_doubt" if spending else "failed", now, words),
@@ -173,10 +244,15 @@ class Record:
             "token": self.token.to_dict() if self.token else None,
             "failures": self.failures,
             "retry_at": self.retry_at,
+            "pause_s": self.pause_s,
             "last_failure": self.last_failure,
             "refused": self.refused,
             "renewals": self.renewals,
             "history": [[one.at, one.what, one.words] for one in self.history],
+            "lifetimes": list(self.lifetimes),
+            "strikes": self.strikes,
+            "server_clock": self.server_clock,
+            "clock_of": self.clock_of,
         }
         if self.spending:
             s = self.spending
@@ -207,6 +283,7 @@ class Record:
             death=Death(**_known(Death, death)) if death else None,
             failures=int(fields.get("failures", 0)),
             retry_at=float(fields.get("retry_at", 0.0)),
+            pause_s=None if fields.get("pause_s") is None else float(fields["pause_s"]),
             last_failure=str(fields.get("last_failure", "")),
             refused=str(fields.get("refused", "")),
             renewals=int(fields.get("renewals", 0)),
@@ -214,6 +291,10 @@ class Record:
                 Outcome(at=float(at), what=str(what), words=str(words))
                 for at, what, words in fields.get("history", ())[-_KEPT:]
             ),
+            lifetimes=tuple(float(life_s) for life_s in fields.get("lifetimes", ())[-_LIVES:]),
+            strikes=int(fields.get("strikes", 0)),
+            server_clock=float(fields.get("server_clock", 0.0)),
+            clock_of=str(fields.get("clock_of", "")),
         )
 
 
@@ -228,6 +309,7 @@ _TOKEN_DEFAULTS: dict[str, Any] = {
     "scopes": None,
     "captured": {},
     "dpop_key": None,
+    "learnt_s": None,
 }
 _DEFAULTS: dict[str, Any] = {"presents": "", "holder": "", "at": 0.0, "attempts": 1, "words": ""}
 

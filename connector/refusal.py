@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from connector.account import Account
 from connector.endpointparts import ResponseSpec
-from connector.reading import cleaned, first, pointed, retry_after
+from connector.reading import cleaned, clock_of, first, pointed, retry_after
 from connector.secret import Secret
 
 _CHALLENGE_ERROR = re.compile(r'\berror\s*=\s*"?([A-Za-z0-9_.-]{1,64})')
@@ -115,7 +115,10 @@ def refusal_of(
         status=reply.status,
         error=cleaned(error, secrets),
         description=cleaned(description, secrets),
-        retry_after_s=retry_after(reply.headers.get("retry-after"), reply.received_at),
+        retry_after_s=retry_after(
+            reply.headers.get("retry-after"),
+            reply.received_at + (clock_of(reply.headers, reply.received_at) or 0.0),
+        ),
         spent=spent,
         dpop_nonce=nonce,
     )

@@ -15,7 +15,7 @@ from typing import Any
 from connector.account import Account
 from connector.endpointparts import ResponseSpec
 from connector.errors import ConnectorError
-from connector.reading import NO_HEADERS, cleaned, first, moment_of, number_of, parse
+from connector.reading import NO_HEADERS, cleaned, clock_of, first, moment_of, number_of, parse
 from connector.refusal import Kind as Kind
 from connector.refusal import Refusal as Refusal
 from connector.refusal import Reply as Reply
@@ -173,7 +173,7 @@ def _token(
         access_token=Secret(access),
         token_type=_type(kind),
         obtained_at=now,
-        expires_at=_expiry(data, spec, now, headers),
+        expires_at=_expiry(data, spec, now, headers, ahead_s=clock_of(reply.headers, now) or 0.0),
         refresh_token=new_refresh,
         scopes=_scopes(first(data, spec.scope, headers), account.endpoint.scopes.separator),
         # The refresh token of a public client is bound too (RFC 9449 section 5), so the key stays with it.
@@ -209,17 +209,24 @@ _UNITS = {"s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
 
 
 def _expiry(
-    data: Any, spec: ResponseSpec, now: float, headers: Mapping[str, str] = NO_HEADERS
+    data: Any,
+    spec: ResponseSpec,
+    now: float,
+    headers: Mapping[str, str] = NO_HEADERS,
+    *,
+    ahead_s: float = 0.0,
 ) -> float | None:
     absolute = moment_of(first(data, spec.expires_at, headers))
+    if absolute is not None:
+        absolute -= ahead_s  # a moment is told by the server's clock, and kept by ours
     seconds = _seconds(first(data, spec.expires_in, headers))
-    # No server issues a token that is already dead: 0, -1 and a moment in the past (by a clock that differs
-    # from ours) mean that it does not say. Then the endpoint may; else a 401 will.
+    # No server issues a token that is already dead: 0, -1, a part of a second and a moment in the past (by a
+    # clock that differs from ours) mean that it does not say. Then the endpoint may; else a 401 will.
     if seconds is not None:
         seconds *= _UNITS[spec.expires_in_unit]
-    if seconds is not None and seconds > 0:
+    if seconds is not None and seconds >= 1:
         return now + min(seconds, TEN_YEARS_S)
-    if absolute is not None and absolute > now:
+    if absolute is not None and absolute >= now + 1:
         return min(absolute, now + TEN_YEARS_S)
     return now + spec.lifetime_s if spec.lifetime_s else None
 

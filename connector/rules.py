@@ -20,7 +20,7 @@ from connector.fence import Fence, origin
 from connector.hooked import attempt, overrides
 from connector.jwts import proof
 from connector.observe import tell, who
-from connector.reading import cleaned, moment_of, number_of, parse, pointed, retry_after
+from connector.reading import cleaned, clock_of, moment_of, number_of, parse, pointed, retry_after
 from connector.source import TokenSource
 from connector.steps import with_segment
 from connector.token import Token
@@ -135,7 +135,7 @@ class Rules:
             account=self.account,
             values=values,
             token=token,
-            now=self.source.now(),
+            now=self.source.server_now(),
             unique=secrets.token_hex(16),
         )
         changed = attempt(
@@ -157,7 +157,7 @@ class Rules:
             token.dpop_key,
             method=request.method,
             url=str(request.url),
-            now=self.source.now(),
+            now=self.source.server_now(),
             unique=secrets.token_hex(16),
             nonce=self.source.nonces.get(origin(request.url), ""),
             access_token=token.access_token.reveal(),
@@ -262,6 +262,7 @@ class Rules:
     def _asked_s(self, response: httpx.Response, signal: Signal) -> float | None:
         """Seconds that the server asks to wait: for so long, or until a moment."""
         now = self.source.now()
+        now += clock_of(response.headers, now) or 0.0
         for name in signal.after:
             seconds = retry_after(response.headers.get(name), now)
             if seconds is not None:

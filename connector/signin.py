@@ -25,6 +25,7 @@ from connector.authorization import (
 from connector.device import DeviceCode, device_request, pending_still, poll_request, read_device, slower
 from connector.effects import Effect, NoReply, Now, Ready, Reveal, Wait
 from connector.errors import NotAuthorizedError, RenewalError
+from connector.moment import Moment
 from connector.reply import Refusal
 from connector.token import Token
 from connector.tokencall import post, token_call
@@ -81,10 +82,13 @@ def begin_device() -> Generator[Effect, Any, DeviceCode]:
 def poll(code: DeviceCode) -> Generator[Effect, Any, Token]:
     """Ask until the person is done, says no, or the code has ended."""
     interval_s, silences = code.interval_s, 0
+    began: Moment = yield Now()
+    # By the steady clock from here on: one that is set must neither end the login nor make it last.
+    ends_at = began.steady + code.expires_at - began.at
     while True:
-        now: float = yield Now()
+        now: Moment = yield Now()
         ready: Ready = yield Reveal()
-        if now + interval_s >= code.expires_at:
+        if now.steady + interval_s >= ends_at:
             raise _too_late(ready.account)
         yield Wait(interval_s * 2.0**silences)
         ready = replace(ready, credentials=replace(ready.credentials.again(), dpop_key=code.dpop_key))

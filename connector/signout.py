@@ -15,6 +15,7 @@ from connector.inspection import (
     read_revoked,
     revoke_request,
 )
+from connector.moment import Moment
 from connector.record import Record
 from connector.signin import good
 from connector.token import Token
@@ -32,13 +33,13 @@ def logout(holder: str, *, revoke: bool) -> Generator[Effect, Any, bool]:
     Under the lease, so that a renewal elsewhere is not cut in half: what it brings is revoked, not lost.
     A revocation that fails forgets nothing: it can be tried again.
     """
-    started: float = yield Now()
+    started: Moment = yield Now()
     while True:
         lease: Lease = yield Acquire(_LEASE_S)
         if lease.holder == holder:
             break
-        now: float = yield Now()
-        if now - started > _PATIENCE_S:
+        now: Moment = yield Now()
+        if now.steady - started.steady > _PATIENCE_S:
             raise RenewalError(
                 "the login is being renewed elsewhere",
                 code="lease_held",

@@ -7,50 +7,30 @@ else is a flight: one thread that runs `flow.renew` to its end, whoever stops wa
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from connector.account import Account
 from connector.counts import Counts as Counts
 from connector.drive import World, run
-from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
+from connector.errors import ConnectorError, NotAuthorizedError, StoreError
 from connector.flight import Flight, landed
-from connector.flow import Wish, renew, save_late
+from connector.flow import Wish, prove, renew, save_late
+from connector.forks import remember
 from connector.grants import Grant
+from connector.landing import Landing, again, broken, copied, same, slow
+from connector.moment import steady_beside
 from connector.observe import count, here, lasting, tell, waiting, watch, who
 from connector.observing import end_renewal, fail_renewal, needs_login, of_memory
 from connector.record import Record
 from connector.suspicion import Suspicion
-from connector.token import Token, Window
-from connector.verdict import broke_off
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    """What memory holds: replaced as a whole, so that a reader without a lock sees one or the other."""
-
-    token: Token
-    stale_at: float
-    expired_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Landing:
-    """What a flight brought, and what it was asked for: an error is a value here, so that no traceback
-    (its frames hold secrets) travels from the flight's thread to those who wait.
-    """
-
-    record: Record | None = None
-    error: ConnectorError | None = None
-    rejected: str = ""
-    early: bool = False
-    epoch: int = 0
+from connector.token import Held, Token, Window
+from connector.wish import REFUSED_AGAIN
 
 
 class TokenSource:
@@ -77,10 +57,14 @@ class TokenSource:
         self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
         self._grant = grant
         self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
-        self._clock: Callable[[], float] = world.clock
+        self._ticks: Callable[[], float] = world.steady or steady_beside(world.clock)
         self._window = window or Window(early_s=account.endpoint.refresh.before_s)
         self._patience_s = patience_s
-        self._held: _Held | None = None
+        self._held: Held | None = None
+        self._refused: Held | None = None  # what was held until the API refused it
+        self._worked: Token | None = None  # the last one that the API took, and when
+        self._worked_at = 0.0
+        self._lived_s: float | None = None  # how long the one before lived, once the new one works
         self._record: Record | None = None
         self._rejected = ""
         self._suspicion = Suspicion()
@@ -92,17 +76,24 @@ class TokenSource:
         self._epoch = 0
         self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
         self._known: tuple[str, Mapping[str, str]] | None = None
-        self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
-        _sources.add(self)
+        self._flight: Flight[Landing] = Flight(f"connector-renew-{account.name}")
+        self._notes: Flight[None] = Flight(f"connector-note-{account.name}")
+        remember(self)
         watch(self)
 
     def now(self) -> float:
         """The time, seconds since the epoch."""
-        return self._clock()
+        return self._world.clock()
+
+    def server_now(self) -> float:
+        """The time by the server's clock, as far as it is known; seconds since the epoch."""
+        record = self._record
+        mine = record is not None and record.clock_of == self._world.machine
+        return self._world.clock() + (record.server_clock if record is not None and mine else 0.0)
 
     def measured(self) -> dict[str, float]:
         """What the gauges of `connector.measures` show of the token in memory."""
-        return of_memory(self._record, self._clock(), self._login_needed)
+        return of_memory(self._record, self._world.clock(), self._login_needed)
 
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.
@@ -121,7 +112,7 @@ class TokenSource:
             with waiting(self.account):
                 wait([found], self._patience_s)
             if not found.done():
-                raise self._slow()
+                raise slow(self.account, self._patience_s)
             token = self._landed(found, fresh)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
@@ -157,26 +148,35 @@ class TokenSource:
                 return False
             if self._rejected == token.fingerprint:
                 return True  # that renewal is on its way
-            if not self._suspicion.allows(token, self._clock()):
+            held = self._hold(token)
+            now = self._ticks()
+            if not self._suspicion.allows(token, now, age_s=now - held.since):
                 return False
-            self._rejected = token.fingerprint
-            self._held = None
+            self._rejected, self._refused, self._held = token.fingerprint, held, None
+            # Only of a token that had worked is it known that it lived, and only where nobody said how long.
+            taught = token.expires_at is None and self._works(token)
+            self._lived_s = now - held.since if taught else None
             return True
 
     def accept(self, token: Token) -> None:
-        """The API took `token`: it is proven."""
-        self._suspicion.accept(token)
+        """The API took `token`: it is proven. Called for each request, so the common case comes first."""
+        if token is self._worked and token.expires_at is not None:
+            return
+        first, record, lived_s = not self._works(token), self._record, None
+        self._worked, self._worked_at = token, self._ticks()
+        if self._suspicion.accept(token):
+            lived_s, self._lived_s = self._lived_s, None
+        if record is None or record.unsaved:
+            return
+        if lived_s is not None or (first and record.strikes):
+            self._notes.join(lambda: self._note(token, lived_s))
 
     def secrets(self) -> Mapping[str, str]:
         """The account's secrets by name, for hooks that sign requests; as they were when the token came."""
         known = self._known
         fingerprint = self._held.token.fingerprint if self._held else ""
         if known is None or known[0] != fingerprint:
-            client_secret = self._world.reveal()
-            found = {name: secret.reveal() for name, secret in self._world.others().items()}
-            if client_secret:
-                found["client_secret"] = client_secret.reveal()
-            known = self._known = (fingerprint, found)
+            known = self._known = (fingerprint, self._world.texts())
         return known[1]
 
     def renew_now(self, *, force: bool = False) -> Token:
@@ -187,8 +187,7 @@ class TokenSource:
         """
         record = self._world.load()
         rejected = record.token.fingerprint if record.token else ""
-        account = replace(self.account, auto_refresh=True)
-        origin = here()
+        account, origin = replace(self.account, auto_refresh=True), here()
         while True:
             landing = self._flight.join(
                 lambda: self._fly(rejected=rejected, account=account, on_demand=not force, origin=origin)
@@ -197,14 +196,15 @@ class TokenSource:
                 if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
                     return landing.record.token
             elif landing.rejected == rejected and not landing.early and landing.error is not None:
-                raise _copy(landing.error)
+                raise copied(landing.error)
             # That was somebody else's flight, under way before we asked.
 
     def settle(self, timeout_s: float = 30.0) -> None:
         """Wait for a renewal under way, so that what it brings is saved before things are closed."""
-        running = self._flight.running
-        if running is not None:
-            wait([running], timeout_s)
+        flights: tuple[Future[Any] | None, ...] = (self._flight.running, self._notes.running)
+        for running in flights:
+            if running is not None:
+                wait([running], timeout_s)
         record = self._record
         if record is not None and record.unsaved:
             with contextlib.suppress(ConnectorError):
@@ -215,12 +215,13 @@ class TokenSource:
         with self._lock:
             self._epoch += 1  # what a flight under way brings is of the old login
             self._held, self._record, self._rejected, self._error = None, None, "", None
+            self._refused = self._worked = self._lived_s = None
             self._login_needed = False
             self._later_until = self._quiet_until = 0.0
 
-    def _look(self, fresh: bool) -> Token | Future[_Landing]:
+    def _look(self, fresh: bool) -> Token | Future[Landing]:
         """The token at hand, or the flight to wait for."""
-        held, now = self._held, self._clock()
+        held, now = self._held, self._ticks()
         if held is not None:
             if now < held.stale_at:
                 return held.token
@@ -231,13 +232,23 @@ class TokenSource:
                 return future if fresh else held.token
         error = self._error
         if now < self._quiet_until and error is not None:
-            raise self._again(error, now)
+            raise again(error, self._quiet_until - now)
         return self._begin(early=False)
 
     def _stale(self, token: Token) -> bool:
-        return self._clock() >= self._window.stale_at(token)
+        return self._ticks() >= self._hold(token).stale_at
 
-    def _landed(self, future: Future[_Landing], fresh: bool) -> Token | None:
+    def _hold(self, token: Token, since: float | None = None) -> Held:
+        """`token` with its ends by the steady clock: those that memory has, whatever the wall clock says."""
+        for held in (self._held, self._refused):
+            if held is not None and held.speaks_of(token):
+                return held
+        return self._window.hold(token, self._world.moment(), since=since)
+
+    def _works(self, token: Token) -> bool:
+        return self._worked is not None and self._worked.fingerprint == token.fingerprint
+
+    def _landed(self, future: Future[Landing], fresh: bool) -> Token | None:
         """What a flight brought: a token, None to look again, or its error raised."""
         landing = future.result()
         if landing.epoch != self._epoch:
@@ -249,14 +260,15 @@ class TokenSource:
             return None if token.fingerprint == self._rejected else token
         assert landing.error is not None
         held = self._held
-        if held is not None and self._clock() < held.expired_at and (fresh or landing.early):
+        stands = fresh or landing.early or landing.error.code == REFUSED_AGAIN
+        if held is not None and self._ticks() < held.expired_at and stands:
             return held.token
         if landing.early or landing.rejected != self._rejected:
             return None  # it was asked for less than is needed now
         # A copy for each waiter: one exception raised in many threads would share a traceback.
-        raise _copy(landing.error)
+        raise copied(landing.error)
 
-    def _begin(self, *, early: bool) -> Future[_Landing]:
+    def _begin(self, *, early: bool) -> Future[Landing]:
         rejected, origin = self._rejected, here()
         return self._flight.join(lambda: self._fly(rejected=rejected, early=early, origin=origin))
 
@@ -268,33 +280,40 @@ class TokenSource:
         on_demand: bool = False,
         account: Account | None = None,
         origin: object | None = None,
-    ) -> _Landing:
+    ) -> Landing:
         """One renewal, in the flight's thread. `origin`: what `observe.here` said where it was begun."""
         about = {**who(self.account), "early": early, "rejected": bool(rejected)}
         renewal = lasting("connector.renewal", about, parent=origin)
         tell("renewal.started", about)
         with self._lock:
-            before, epoch = self._record, self._epoch
+            before, epoch, held = self._record, self._epoch, self._held
+            refused = self._refused if rejected and rejected == self._rejected else None
+        mine = held or refused
+        worked = mine is not None and self._works(mine.token)
         wish = Wish(
             account=account or self.account,
             grant=self._grant,
             window=self._window,
             holder=self._world.holder,
             have=before,
+            held=held,
             rejected=rejected,
+            unproven=refused is not None and not worked,
+            worked_s=self._worked_at - mine.since if mine is not None and worked else 0.0,
             early=early,
             on_demand=on_demand,
             jitter=random.random(),  # noqa: S311  # spreads waiters, guards nothing
         )
         calls = self.counts.token_calls
-        landing = _Landing(rejected=rejected, early=early, epoch=epoch)
+        landing = Landing(rejected=rejected, early=early, epoch=epoch)
         try:
             landing = replace(landing, record=run(renew(wish), self._world))
         except ConnectorError as error:
-            landing = replace(landing, error=_copy(error))
+            landing = replace(landing, error=copied(error))
         except Exception as error:
             # Ours to mend; whoever waits still gets an error of the promised kind, without its frames.
-            landing = replace(landing, error=broke_off(self.account, error))
+            landing = replace(landing, error=broken(self.account, error))
+        landing = replace(landing, called=self.counts.token_calls > calls)
         with self._lock:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
@@ -302,16 +321,31 @@ class TokenSource:
             self.counts.add("failed_renewals")
             fail_renewal(renewal, landing.error, works=early)
         elif landing.record is not None:
-            called, same = self.counts.token_calls > calls, _same(before, landing.record)
-            if called and landing.record.renewals:
+            if landing.called and landing.record.renewals:
                 self.counts.add("renewals")
-            now = self._clock()
-            end_renewal(renewal, landing.record, window=self._window, now=now, called=called, same=same)
+            now, unchanged = self._world.clock(), same(before, landing.record)
+            end_renewal(
+                renewal, landing.record, window=self._window, now=now, called=landing.called, same=unchanged
+            )
         return landing
 
-    def _take(self, landing: _Landing, before: Record | None) -> None:
+    def _note(self, token: Token, lived_s: float | None) -> None:
+        """Write down that `token` works, in a thread of its own."""
+        # Somebody else than who renews here: the same name would share its lease.
+        world = replace(self._world, identity=f"{self._world.identity}/note")
+        with contextlib.suppress(ConnectorError):  # what is not written down is learnt another time
+            record = run(prove(world.holder, token, lived_s), world)
+            with self._lock:
+                known, held = self._record, self._held
+                if known is None or record.token is None or known.unsaved or not same(known, record):
+                    return
+                self._record = record
+                if held is not None and held.speaks_of(record.token):
+                    self._held = self._window.hold(record.token, self._world.moment(), since=held.since)
+
+    def _take(self, landing: Landing, before: Record | None) -> None:
         """Put what a flight brought into memory. Under the lock."""
-        now, record = self._clock(), landing.record
+        now, record = self._ticks(), landing.record
         self._login_needed = needs_login(landing.error, before=self._login_needed)
         if record is None:
             self._take_failure(landing, now)
@@ -325,17 +359,23 @@ class TokenSource:
         if self._rejected:
             self._rejected = ""
             self._suspicion.watch(token)
+        if not landing.rejected or not landing.called:
+            self._lived_s = None  # whoever made the call tells the lesson, and nobody else
+        # What memory has goes on as it is: the wall clock may have been set since.
+        held = self._hold(token, record.since)
         # A server that answered an early renewal with the same token is not asked again at once.
-        left = self._window.expired_at(token) - now
-        self._later_until = now + max(0.5, left / 2) if _same(before, record) else 0.0
-        self._held = _Held(
-            token=token,
-            stale_at=self._window.stale_at(token),
-            expired_at=self._window.expired_at(token),
-        )
+        left = held.expired_at - now
+        self._later_until = now + max(0.5, left / 2) if same(before, record) else 0.0
+        self._held, self._refused = replace(held, token=token), None
 
-    def _take_failure(self, landing: _Landing, now: float) -> None:
-        error = landing.error
+    def _take_failure(self, landing: Landing, now: float) -> None:
+        error, refused = landing.error, self._refused
+        if error is not None and error.code == REFUSED_AGAIN and landing.rejected == self._rejected:
+            # Another token is no cure: this one is handed out as before, and its 401 is the answer.
+            self._rejected, self._held, self._refused = "", refused, None
+            if refused is not None:
+                self._suspicion.shut(refused.token, now + (getattr(error, "retry_after", 0.0) or 0.0))
+            return
         pause = getattr(error, "retry_after", None)
         if pause is None:
             # The store is looked at again soon, since a person may bring a login at any moment. What only
@@ -352,46 +392,9 @@ class TokenSource:
         self._error = error
         self._quiet_until = now + pause
 
-    def _again(self, error: ConnectorError, now: float) -> ConnectorError:
-        copy = _copy(error)
-        if isinstance(copy, RenewalError):
-            copy.retry_after = max(0.0, self._quiet_until - now)
-        return copy
-
-    def _slow(self) -> RenewalError:
-        return RenewalError(
-            f"the renewal for account {self.account.name!r} takes longer than {self._patience_s:g} s",
-            account=self.account.name,
-            code="renewal_slow",
-            resolution="it goes on in the background; try again",
-            retry_after=1.0,
-        )
-
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""
         self._flight.reset()
+        self._notes.reset()
         self._lock = threading.Lock()
         self.counts.lock = threading.Lock()
-
-
-def _same(before: Record | None, record: Record) -> bool:
-    old = before.token if before is not None else None
-    return old is not None and record.token is not None and old.fingerprint == record.token.fingerprint
-
-
-def _copy(error: ConnectorError) -> ConnectorError:
-    rebuild, args = error.__reduce__()[:2]
-    copy: ConnectorError = rebuild(*args)
-    return copy
-
-
-_sources: weakref.WeakSet[TokenSource] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for source in list(_sources):
-        source.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -82,7 +82,7 @@ def status_of(
         scopes=token.scopes if token else None,
         renewals=record.renewals,
         failures=record.failures,
-        retry_at=record.retry_at if record.retry_at > now else 0.0,
+        retry_at=record.retry_at if record.pause_left_s(now) else 0.0,
         last_refusal=record.last_failure,
         holder=lease.holder if lease else "",
     )

@@ -21,29 +21,37 @@ class Suspicion:
         self._proven = False
         self._struck = False
         self._strikes = 0
+        self._shut = ""
+        self._shut_until = 0.0
 
     def watch(self, token: Token) -> None:
         """`token` was fetched because of a refusal."""
         self._watched, self._proven, self._struck = token.fingerprint, False, False
 
-    def accept(self, token: Token) -> None:
-        """The API took `token`. Called for each request, so the cheap questions come first."""
+    def accept(self, token: Token) -> bool:
+        """The API took `token`; whether that is news of one that is watched."""
         if self._watched and not self._proven and not self._struck and self._watched == token.fingerprint:
             self._proven = True
+            return True
+        return False
 
-    def allows(self, token: Token, now: float) -> bool:
-        """The API refused `token`: whether to fetch another one."""
+    def shut(self, token: Token, until: float) -> None:
+        """Others have found out that another one instead of `token` is no cure for now."""
+        self._shut, self._shut_until = token.fingerprint, until
+
+    def allows(self, token: Token, now: float, *, age_s: float) -> bool:
+        """The API refused `token`: whether to fetch another one. `now` is by the steady clock."""
+        if token.fingerprint == self._shut and now < self._shut_until:
+            return False
         if token.fingerprint != self._watched:
             return True
-        age = now - token.obtained_at
         if not self._struck:
             self._struck = True
-            if self._proven and age >= _SETTLED_S:
+            if self._proven and age_s >= _SETTLED_S:
                 self._strikes = 0
             else:
                 self._strikes = max(self._strikes + 1, 0 if self._proven else _TOLERATED)
-        # A negative age is a clock that was set back, which must not close the door for as long.
-        return not 0 <= age < self._pause_s()
+        return age_s >= self._pause_s()
 
     def _pause_s(self) -> float:
         return 0.0 if self._strikes < _TOLERATED else min(300.0, 2.0 ** min(self._strikes - 2, 9))

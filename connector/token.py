@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from connector.moment import Moment
 from connector.secret import Secret
 
 
@@ -24,6 +25,8 @@ class Token:
         scopes: what was granted; None: the server did not say, which means: what was asked for.
         dpop_key: the private JWK it is bound to (RFC 9449); None: it is nobody's in particular.
         captured: values an endpoint takes from the reply (e.g. ``instance_url``), usable in its templates.
+        learnt_s: where `expires_at` is None: how long tokens like it have lived; None: not known, or not to
+            be used for this one.
         exchanges_left: calls of the endpoint's ``exchange`` that are still to be made before it can be used.
         private: secrets of the account that templates of its API name, as they were at the last token call.
     """
@@ -36,6 +39,7 @@ class Token:
     scopes: tuple[str, ...] | None = None
     dpop_key: Secret | None = None
     captured: Mapping[str, str] = field(default_factory=dict)
+    learnt_s: float | None = None
     exchanges_left: int = 0
     private: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -69,6 +73,7 @@ class Token:
             "exchanges_left": self.exchanges_left,
             "private": dict(self.private),
             "dpop_key": self.dpop_key.reveal() if self.dpop_key else None,
+            "learnt_s": self.learnt_s,
         }
 
     @classmethod
@@ -84,8 +89,34 @@ class Token:
             scopes=None if scopes is None else tuple(str(s) for s in scopes),
             dpop_key=Secret(str(data["dpop_key"])) if data.get("dpop_key") else None,
             captured=MappingProxyType({str(k): str(v) for k, v in data["captured"].items()}),
+            learnt_s=None if data.get("learnt_s") is None else float(data["learnt_s"]),
             exchanges_left=int(data.get("exchanges_left", 0)),
             private=MappingProxyType({str(k): str(v) for k, v in data.get("private", {}).items()}),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A token in the memory of a process, with its ends by the steady clock of that process.
+
+    Attributes:
+        since: when it was obtained.
+        stale_at: when it is renewed in the background.
+        expired_at: when it is no longer handed out.
+    """
+
+    token: Token
+    since: float
+    stale_at: float
+    expired_at: float
+
+    def speaks_of(self, token: Token) -> bool:
+        """Whether it is about this very token, of this very reply."""
+        mine = self.token
+        return (mine.fingerprint, mine.obtained_at, mine.expires_at) == (
+            token.fingerprint,
+            token.obtained_at,
+            token.expires_at,
         )
 
 
@@ -120,11 +151,30 @@ class Window:
     def stale_at(self, token: Token) -> float:
         """The moment from which `token` is renewed in the background."""
         if token.expires_at is None:
-            return math.inf
-        lifetime = token.lifetime_s or 0.0
+            if token.learnt_s is None:
+                return math.inf
+            ends_at, lifetime = token.obtained_at + token.learnt_s, token.learnt_s
+        else:
+            ends_at, lifetime = token.expires_at, token.lifetime_s or 0.0
         early = min(1200.0, lifetime / 5) if self.early_s is None else self.early_s
         if early >= 60:
             early *= 1 + 0.25 * self.jitter
         # A token that is stale from birth would be renewed without end.
         early = min(early, lifetime / 2)
-        return min(self.expired_at(token), token.expires_at - early)
+        return min(self.expired_at(token), ends_at - early)
+
+    def hold(self, token: Token, now: Moment, *, since: float | None = None) -> Held:
+        """Take a token into memory: from here on no wall clock that is set changes when it ends.
+
+        Args:
+            since: when it was obtained, by the steady clock. None: told by the wall clocks; one from the
+                future was obtained by a clock ahead of ours, and has at most its whole lifetime left.
+        """
+        if since is None:
+            since = now.steady - max(0.0, now.at - token.obtained_at)
+        return Held(
+            token=token,
+            since=since,
+            stale_at=since + (self.stale_at(token) - token.obtained_at),
+            expired_at=since + (self.expired_at(token) - token.obtained_at),
+        )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from connector.effects import Effect, NoReply, Post, Ready
 from connector.filling import mentioned
 from connector.hooked import prepared, read
+from connector.reading import clock_of
 from connector.reply import Refusal, Reply
 from connector.token import Token
 from connector.tokenrequest import TokenRequest
@@ -26,25 +27,42 @@ def post(
     read: Callable[[Reply, TokenRequest], T | Refusal],
     *,
     until: float = math.inf,
+    server_s: float = 0.0,
+    told: Callable[[float], None] = lambda seconds: None,
 ) -> Generator[Effect, Any, T | Refusal | NoReply]:
     """Make a call to the authorization server and read what comes back.
 
     A server that wants its nonce in the proof says so before it processes anything (RFC 9449 section 8), so
-    the same call with the nonce is no second use of what it shows.
+    the same call with the nonce is no second use of what it shows. Neither is the same call with another
+    moment in what was signed, after the signature was refused: who calls is looked at first.
 
     Args:
         make: builds the request; called again for another proof.
         read: reads a reply to that request.
-        until: a call that begins later is not made.
+        until: a call that begins later, by the steady clock, is not made.
+        server_s: what the server's clock is ahead of ours, as far as it counts in ``ready.credentials.now``.
+        told: is told of another one that the server proved right.
     """
-    nonces = 0
+    nonces, corrected = 0, False
     while True:
         request = make(ready)
         reply: Reply | NoReply = yield Post(request, until=until)
         if isinstance(reply, NoReply):
             return reply
         outcome = read(reply, request)
-        if not isinstance(outcome, Refusal) or outcome.kind != "nonce":
+        if not isinstance(outcome, Refusal):
+            if corrected:
+                told(server_s)
+            return outcome
+        if not corrected and _of_the_moment(outcome, request):
+            shift_s = (clock_of(reply.headers, reply.received_at) or 0.0) - server_s
+            credentials = ready.credentials
+            moved = replace(ready, credentials=replace(credentials, now=credentials.now + shift_s))
+            if shift_s and _timed(request, make(moved)):
+                ready = replace(moved, credentials=moved.credentials.again())
+                server_s, corrected = server_s + shift_s, True
+                continue
+        if outcome.kind != "nonce":
             return outcome
         nonces += 1
         if nonces == _NONCES:
@@ -52,8 +70,26 @@ def post(
         ready = replace(ready, credentials=ready.credentials.again(dpop_nonce=outcome.dpop_nonce))
 
 
+def _of_the_moment(refusal: Refusal, request: TokenRequest) -> bool:
+    """Whether a wrong moment may be why, and nothing was processed that may be processed once."""
+    if refusal.kind == "client" or refusal.error == "invalid_dpop_proof":  # RFC 9449 section 5
+        return True
+    return refusal.kind == "login" and not request.presents
+
+
+def _timed(request: TokenRequest, moved: TokenRequest) -> bool:
+    """Whether a moment is in the request: a client assertion, a grant's, or a DPoP proof."""
+    return (request.body, request.headers, request.url) != (moved.body, moved.headers, moved.url)
+
+
 def token_call(
-    ready: Ready, make: Callable[[Ready], TokenRequest], *, previous: Token | None, until: float
+    ready: Ready,
+    make: Callable[[Ready], TokenRequest],
+    *,
+    previous: Token | None,
+    until: float,
+    server_s: float = 0.0,
+    told: Callable[[float], None] = lambda seconds: None,
 ) -> Generator[Effect, Any, Token | Refusal | NoReply]:
     """`post` to the token endpoint; `previous` is the token that is renewed."""
     endpoint = ready.account.endpoint
@@ -70,7 +106,7 @@ def token_call(
             return outcome
         return replace(outcome, exchanges_left=due, private=_named_secrets(ready))
 
-    return (yield from post(ready, made, read_it, until=until))
+    return (yield from post(ready, made, read_it, until=until, server_s=server_s, told=told))
 
 
 def _named_secrets(ready: Ready) -> Mapping[str, str]:

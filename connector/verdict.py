@@ -10,6 +10,7 @@ from connector.account import Account
 from connector.effects import Effect, Load, Now, Save
 from connector.errors import NotAuthorizedError, RenewalError, StoreError
 from connector.grants import Grant
+from connector.moment import Moment
 from connector.record import Record
 from connector.reply import Refusal
 from connector.tokenstore import VersionConflict
@@ -32,22 +33,32 @@ def login_needed(account: Account, record: Record) -> NotAuthorizedError:
     )
 
 
-def refused(account: Account, grant: Grant, record: Record, refusal: Refusal) -> Generator[Effect, Any, None]:
-    """What follows from a refusal: an error, or nothing when there is something newer to look at instead."""
+def refused(
+    account: Account, grant: Grant, record: Record, refusal: Refusal, *, ahead_s: float = 0.0
+) -> Generator[Effect, Any, None]:
+    """What follows from a refusal: an error, or nothing when there is something newer to look at instead.
+
+    `ahead_s`: what the store's clock is ahead of our steady one.
+    """
     words = refusal.words()
     if refusal.kind == "later":
         asked_s = refusal.retry_after_s
-        yield from failed_later(account, record, words, in_doubt=refusal.spent, asked_s=asked_s)
+        yield from failed_later(
+            account, record, words, in_doubt=refusal.spent, asked_s=asked_s, ahead_s=ahead_s
+        )
         return
     if refusal.kind == "protocol":
         # A truncated reply may have been the one with the successor in it.
-        yield from failed_later(account, record, words, in_doubt=refusal.spent, code="bad_token_reply")
+        yield from failed_later(
+            account, record, words, in_doubt=refusal.spent, code="bad_token_reply", ahead_s=ahead_s
+        )
         return
     if record.presents:
         current: Record = yield Load()
         if current.login != record.login and current.token is not None:
             return  # someone brought a new login while we were asking with the old one
-    now: float = yield Now()
+    moment: Moment = yield Now()
+    now = moment.steady + ahead_s
     if refusal.kind == "login" and record.presents and not grant.interactive:
         # No person is needed for a new login: without the dead refresh token the grant begins anew.
         with contextlib.suppress(VersionConflict):  # then somebody has begun anew already
@@ -61,7 +72,7 @@ def refused(account: Account, grant: Grant, record: Record, refusal: Refusal) ->
             return  # a holder that was held up has saved what it got after all
         raise login_needed(account, dead)
     error = misfit(account, refusal.kind, words)
-    yield from note(record.failed(words, now=now, retry_at=0.0, in_doubt=False, refused=error.code))
+    yield from note(record.failed(words, now=now, pause_s=0.0, in_doubt=False, refused=error.code))
     raise error
 
 
@@ -104,6 +115,7 @@ def failed_later(
     in_doubt: bool,
     asked_s: float | None = None,
     code: str = "",
+    ahead_s: float,
     message: str = "",
 ) -> Generator[Effect, Any, None]:
     """Write down what failed and when to try again, and raise it.
@@ -114,11 +126,12 @@ def failed_later(
     Args:
         in_doubt: whether a single-use refresh token may have been spent.
         asked_s: the pause that the server asked for.
+        ahead_s: what the store's clock is ahead of our steady one.
         message: what happened, where it is not that a token could not be had.
     """
-    now: float = yield Now()
+    now: Moment = yield Now()
     pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
-    failed = record.failed(words, now=now, retry_at=now + pause, in_doubt=in_doubt)
+    failed = record.failed(words, now=now.steady + ahead_s, pause_s=pause, in_doubt=in_doubt)
     if not (yield from note(failed)):
         return
     raise RenewalError(
@@ -145,15 +158,3 @@ def note(record: Record) -> Generator[Effect, Any, bool]:
     except StoreError:
         pass
     return True
-
-
-def broke_off(account: Account, error: Exception) -> RenewalError:
-    """What nobody foresaw; ours to mend. Its kind is told, its words may hold a secret."""
-    return RenewalError(
-        f"the renewal for account {account.name!r} broke off",
-        account=account.name,
-        code="internal",
-        reason=f"an unexpected {type(error).__name__}",
-        resolution="please report it",
-        retry_after=5.0,
-    )

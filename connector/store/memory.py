@@ -7,17 +7,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from connector.moment import steady_beside
 from connector.tokenstore import Lease, Stored, VersionConflict
 
 
 class MemoryStore:
-    """`TokenStore` in a dictionary. Shared by threads, not by processes."""
+    """`TokenStore` in a dictionary. Shared by threads, not by processes.
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        clock: the wall clock, which ends of leases are told by.
+        steady: the clock by which they end; None: the one that belongs to `clock`.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] | None = None
+    ) -> None:
         self._clock = clock
+        self._steady = steady or steady_beside(clock)
         self._lock = threading.Lock()
         self._records: dict[str, Stored] = {}
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, tuple[str, float]] = {}  # holder, and end by the steady clock
         self._news = threading.Condition(self._lock)
         self._told: Counter[str] = Counter()  # how often each account changed
         self._seen = threading.local()  # the same as each thread saw it when it last waited
@@ -51,23 +60,24 @@ class MemoryStore:
     def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
         """See `TokenStore.acquire`."""
         with self._lock:
-            now, found = self._clock(), self._leases.get(account)
-            if found and found.holder != holder and found.expires_at > now:
-                return found
-            lease = Lease(account=account, holder=holder, expires_at=now + ttl_s)
-            self._leases[account] = lease
-            return lease
+            now, found = self._steady(), self._leases.get(account)
+            if found is None or found[0] == holder or found[1] <= now:
+                found = self._leases[account] = (holder, now + ttl_s)
+            return self._told_of(account, found, now)
 
     def holder(self, account: str) -> Lease | None:
         """See `TokenStore.holder`."""
-        found = self._leases.get(account)
-        return found if found and found.expires_at > self._clock() else None
+        now, found = self._steady(), self._leases.get(account)
+        return self._told_of(account, found, now) if found and found[1] > now else None
+
+    def _told_of(self, account: str, found: tuple[str, float], now: float) -> Lease:
+        return Lease(account=account, holder=found[0], expires_at=self._clock() + (found[1] - now))
 
     def release(self, account: str, holder: str) -> None:
         """See `TokenStore.release`."""
         with self._lock:
             found = self._leases.get(account)
-            if found and found.holder == holder:
+            if found and found[0] == holder:
                 del self._leases[account]
                 self._tell(account)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.errors import StoreError
+from connector.moment import boot, steady_beside
 from connector.tokenstore import Lease, Stored, VersionConflict
 
 _SCHEMA_VERSION = 1
@@ -22,6 +23,12 @@ _SCHEMA = (
     "CREATE TABLE record (account TEXT PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL)",
     "CREATE TABLE lease (account TEXT PRIMARY KEY, holder TEXT NOT NULL, expires_at REAL NOT NULL)",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+# When a lease ends by the steady clock, which nobody sets. A table of its own and no new schema version, so
+# that an older connector on the same file goes on; its leases end by the wall clock.
+_LEASE_END = (
+    "CREATE TABLE IF NOT EXISTS lease_end (account TEXT PRIMARY KEY, holder TEXT NOT NULL,"
+    " expires_at REAL NOT NULL, boot TEXT NOT NULL, steady_until REAL NOT NULL)"
 )
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -31,13 +38,27 @@ class SqliteStore:
 
     Args:
         path: the file; made with its folder (0700) and mode 0600 when something is first written.
-        clock: seconds since the epoch; leases are compared by it.
+        clock: seconds since the epoch, which ends of leases are told by.
+        steady: the clock by which they end; None: the one that belongs to `clock`. All processes of a machine
+            share it, until it is started anew.
+        boot_id: tells since when `steady` counts; None: asked of the system. A lease of another, and every
+            lease where the system does not say (elsewhere than on Linux), ends by `clock`.
         busy_s: how long one operation may wait for other processes.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time, busy_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
+        boot_id: str | None = None,
+        busy_s: float = 5.0,
+    ) -> None:
         self.path = Path(path)
         self._clock = clock
+        self._steady = steady or steady_beside(clock)
+        self._boot = boot() if boot_id is None else boot_id
         self._busy_s = busy_s
 
     def __repr__(self) -> str:
@@ -88,22 +109,40 @@ class SqliteStore:
     def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
         """See `TokenStore.acquire`."""
         with self._writing() as db:
-            # The time is read inside the transaction: waiting for it must not eat the lease.
-            now = self._clock()
-            db.execute(
-                "INSERT INTO lease VALUES (:account, :holder, :until) ON CONFLICT (account) DO UPDATE"
-                " SET holder = :holder, expires_at = :until WHERE holder = :holder OR expires_at <= :now",
-                {"account": account, "holder": holder, "until": now + ttl_s, "now": now},
-            )
-            row = db.execute("SELECT holder, expires_at FROM lease WHERE account = ?", (account,)).fetchone()
-            return Lease(account=account, holder=row[0], expires_at=row[1])
+            db.execute(_LEASE_END)
+            found = self._lease(db, account)
+            if found is None or found.holder == holder:
+                # The time is read inside the transaction: waiting for it must not eat the lease.
+                until, steady_until = self._clock() + ttl_s, self._steady() + ttl_s
+                db.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?)", (account, holder, until))
+                end = (account, holder, until, self._boot, steady_until)
+                db.execute("INSERT OR REPLACE INTO lease_end VALUES (?, ?, ?, ?, ?)", end)
+                found = Lease(account=account, holder=holder, expires_at=until)
+            return found
 
     def holder(self, account: str) -> Lease | None:
         """See `TokenStore.holder`."""
-        row = self._row("SELECT holder, expires_at FROM lease WHERE account = ?", account)
-        if row is None or row[1] <= self._clock():
+        with self._reading() as db:
+            return self._lease(db, account) if db else None
+
+    def _lease(self, db: sqlite3.Connection, account: str) -> Lease | None:
+        """The lease in force."""
+        row = db.execute("SELECT holder, expires_at FROM lease WHERE account = ?", (account,)).fetchone()
+        if row is None:
             return None
-        return Lease(account=account, holder=row[0], expires_at=row[1])
+        holder, until = row
+        left_s = until - self._clock()
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'lease_end'").fetchone():
+            # One of an older connector has no such row, or one that is not about it.
+            query = (
+                "SELECT steady_until FROM lease_end WHERE (account, holder, expires_at, boot) = (?, ?, ?, ?)"
+            )
+            steady = db.execute(query, (account, holder, until, self._boot)).fetchone()
+            if steady is not None and self._boot:
+                left_s = steady[0] - self._steady()
+        return (
+            Lease(account=account, holder=holder, expires_at=self._clock() + left_s) if left_s > 0 else None
+        )
 
     def release(self, account: str, holder: str) -> None:
         """See `TokenStore.release`."""

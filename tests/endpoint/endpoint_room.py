@@ -39,7 +39,9 @@ class Room:
     seen: list[httpx.Request] = field(default_factory=list)
     pipelines: dict[str, Any] = field(default_factory=dict)
     now: float = NOW
-    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(clock=lambda: self.now)
 
     def host(self) -> Host:
         """Another process on the same manifest and store."""

@@ -14,6 +14,7 @@ from connector.errors import ConnectorError, NotAuthorizedError
 from connector.flow import usable
 from connector.record import Record
 from connector.secret import Secret
+from connector.tokenstore import VersionConflict
 
 NUMBERS = st.integers(0, 7)
 # Now and then, not always: a world in which nothing works shows nothing.
@@ -22,6 +23,7 @@ FATE = st.sampled_from([*[""] * 12, "refused connection", *FATES, *WAKES])
 TROUBLE = st.sampled_from(["", "", "", "", *TROUBLES])
 SELDOM = st.sampled_from([False, False, False, True])
 SKEWS = st.lists(st.sampled_from([0.0, 0.0, 0.0, 30.0, 3600.0, -3600.0]), min_size=1, max_size=4)
+JUMPS = st.sampled_from([3600.0, -3600.0])
 # Of one flow; each round may be one, and a fleet that keeps saving ends it.
 MOST_CALLS = 5
 
@@ -40,7 +42,7 @@ class Renewals(RuleBasedStateMachine):
     def begin(self, grace: bool, machine: bool, forgetful: bool, skews: list[float]) -> None:
         self.world = World(grace=grace, machine=machine)
         self.forgetful = forgetful
-        self.processes = [Process(f"p{number}", skew) for number, skew in enumerate(skews)]
+        self.processes = [Process(f"p{n}", skew, base_s=-1e6 * n) for n, skew in enumerate(skews)]
 
     def _process(self, number: int) -> Process:
         return self.processes[number % len(self.processes)]
@@ -123,6 +125,16 @@ class Renewals(RuleBasedStateMachine):
         """Tokens end, leases end, and whoever is in the middle of something was stopped for so long."""
         self.world.now += seconds
 
+    @rule(number=NUMBERS, seconds=JUMPS)
+    def a_wall_clock_is_set(self, number: int, seconds: float) -> None:
+        """In the middle of anything; what lasts and what is waited for goes on as it was."""
+        self._process(number).skew_s += seconds
+
+    @rule(seconds=JUMPS)
+    def the_wall_clock_of_the_store_is_set(self, seconds: float) -> None:
+        """Pauses are told by it, so one may end too soon; none gets longer."""
+        self.world.store_skew_s += seconds
+
     @rule(number=NUMBERS)
     def crash(self, number: int) -> None:
         """A process is killed, and started again."""
@@ -174,10 +186,11 @@ class Renewals(RuleBasedStateMachine):
         self.answered += 1
         if isinstance(outcome, Record):
             self._good(flight, outcome)
-        elif not isinstance(outcome, ConnectorError):
+        elif not isinstance(outcome, ConnectorError) or isinstance(outcome, VersionConflict):
             raise outcome
         else:
             assert ".r" not in str(outcome), "an error that shows a refresh token"
+            self._bad(flight, outcome)
         return outcome
 
     def _good(self, flight: Flight, record: Record) -> None:
@@ -185,6 +198,14 @@ class Renewals(RuleBasedStateMachine):
         assert record.token is not None
         assert record.token.access_token.reveal().startswith(f"{flight.account}.")
         assert not flight.wish.rejected or record.token.fingerprint != flight.wish.rejected
+        saved = record.token.fingerprint in self.world.saved
+        assert saved or record.unsaved, "only in memory, and nobody is told"
+
+    def _bad(self, flight: Flight, error: ConnectorError) -> None:
+        """A person is asked for only where the store says so too, or could not be told."""
+        if error.code == "needs_authorization" and not flight.unlucky:
+            record = self.world.records[flight.account]
+            assert record.dead or not record.presents, "a login called dead that the store has alive"
 
     def teardown(self) -> None:
         """From here on everything works: all ends, no lease stays, and who can renew does."""
@@ -197,7 +218,8 @@ class Renewals(RuleBasedStateMachine):
         )
         self.everybody_is_answered_or_waits()
         self.the_newest_refresh_token_is_known()
-        self.world.now += 4 * 3600.0  # past every pause, by every clock
+        # Past the longest pause, and no longer: that there are clocks an hour off makes none longer.
+        self.world.now += 301.0
         for process in sorted(self.processes, key=lambda p: not p.memory):
             for account in ("a", "b"):
                 self._renews(process, account)
@@ -224,7 +246,8 @@ class Renewals(RuleBasedStateMachine):
             outcome = outcome or self._step(flight)
         if self.world.machine or (server.lives and known and not record.dead):
             assert isinstance(outcome, Record), outcome
-            assert usable(outcome.token, WINDOW, self.world.now + process.skew_s)
+            held = process.held[account]
+            assert usable(outcome.token, WINDOW, process.moment(self.world.now), held=held)
         elif isinstance(outcome, Exception):
             assert isinstance(outcome, NotAuthorizedError), outcome
 

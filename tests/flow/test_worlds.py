@@ -17,6 +17,7 @@ from connector.endpoint import endpoint_from_spec
 from connector.errors import ConnectorError
 from connector.flow import Wish, renew, usable
 from connector.grants import RefreshToken
+from connector.moment import Moment
 from connector.record import Record
 from connector.reply import Reply
 from connector.secret import Secret
@@ -82,7 +83,7 @@ class World:
     def perform(self, effect: Any, holder: str, fate: str) -> Any:
         match effect:
             case Now():
-                return self.now
+                return Moment(self.now, self.now)
             case Load():
                 return self.record
             case Save(record=record):
@@ -200,7 +201,10 @@ def test_worlds(data: st.DataObject, smooth: bool) -> None:
     assert not flows, "a holder never came to an end"
     for outcome in ended.values():
         if isinstance(outcome, Record):
-            assert usable(outcome.token, Window(), world.now - 60) or outcome.token is not None
+            assert (
+                usable(outcome.token, Window(), Moment(world.now - 60, world.now))
+                or outcome.token is not None
+            )
         else:
             assert isinstance(outcome, ConnectorError)
             assert "r0" not in str(outcome)

@@ -29,10 +29,11 @@ from connector.endpoint import endpoint_from_spec
 from connector.errors import StoreError
 from connector.flow import Wish, renew
 from connector.grants import Grant, JwtBearer, RefreshToken
+from connector.moment import Moment
 from connector.record import Record, Spending
 from connector.reply import Reply
 from connector.secret import Secret
-from connector.token import Token, Window
+from connector.token import Held, Token, Window
 from connector.tokenstore import Lease, VersionConflict
 
 START = 1_800_000_000.0
@@ -125,12 +126,32 @@ class Server:
 
 @dataclass(eq=False)
 class Process:
-    """One process with its memory and its clock; dies by `World.crash`."""
+    """One process with its memory and its clocks; dies by `World.crash`.
+
+    Attributes:
+        skew_s: what its wall clock is ahead of the right time; people set it.
+        base_s: the same of its steady clock; nobody can.
+        held: the tokens of its memory, with their ends.
+    """
 
     name: str
     skew_s: float
+    base_s: float = 0.0
     lives: int = 1
     memory: dict[str, Record] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+
+    def moment(self, now: float) -> Moment:
+        """The right time `now` by its clocks."""
+        return Moment(at=now + self.skew_s, steady=now + self.base_s)
+
+    def keep(self, name: str, record: Record, now: float) -> None:
+        """Put what a renewal brought into memory, as a token source does."""
+        assert record.token is not None
+        self.memory[name] = record
+        held = self.held.get(name)
+        if held is None or not held.speaks_of(record.token):
+            self.held[name] = WINDOW.hold(record.token, self.moment(now), since=record.since)
 
     @property
     def holder(self) -> str:
@@ -145,6 +166,9 @@ class Flight:
         sent: the form of the call that is under way, None when there is none.
         journal: what this flight itself has last written into the store.
         calls: token calls it has made.
+        first: fingerprint of the first token that it found in the store.
+        loaded: what it read last from there.
+        unlucky: the store has failed it.
     """
 
     process: Process
@@ -155,6 +179,9 @@ class Flight:
     sent: dict[str, str] | None = None
     journal: Spending | None = None
     calls: int = 0
+    loaded: Record = field(default_factory=Record)
+    first: str | None = None
+    unlucky: bool = False
 
 
 @dataclass
@@ -165,6 +192,8 @@ class World:
         shown: how often each refresh token was sent to its server.
         kept: leases whose holders could not give them back, since the store failed.
         away: the store cannot be reached by anybody.
+        saved: fingerprints of the access tokens that were ever in the store.
+        store_skew_s: what the clock by which the store tells the end of a lease is ahead of the right time.
         forgot_lease: the store broke a promise, so what rests on it may not hold.
     """
 
@@ -177,6 +206,8 @@ class World:
     flights: list[Flight] = field(default_factory=list)
     shown: Counter[str] = field(default_factory=Counter)
     kept: set[str] = field(default_factory=set)
+    saved: set[str] = field(default_factory=set)
+    store_skew_s: float = 0.0
     away: bool = False
     forgot_lease: bool = False
 
@@ -218,6 +249,7 @@ class World:
         )
         found = self.records.get(name, Record())
         self.records[name] = Record(version=found.version + 1, token=token)
+        self.saved.add(token.fingerprint)
 
     def begin(
         self, process: Process, name: str, *, early: bool = False, rejected: str = "", on_demand: bool = False
@@ -232,6 +264,7 @@ class World:
             window=WINDOW,
             holder=process.holder,
             have=process.memory.get(name),
+            held=process.held.get(name),
             rejected=rejected,
             early=early,
             on_demand=on_demand,
@@ -247,6 +280,7 @@ class World:
             self.flights.remove(flight)
             flight.flow.close()
         process.memory.clear()
+        process.held.clear()
         process.lives += 1
 
     def step(self, flight: Flight, fate: str = "", trouble: str = "") -> Record | Exception | None:
@@ -264,7 +298,7 @@ class World:
         except StopIteration as done:
             self.flights.remove(flight)
             record: Record = done.value
-            flight.process.memory[flight.account] = record
+            flight.process.keep(flight.account, record, self.now)
             return record
         except Exception as error:
             self.flights.remove(flight)
@@ -272,11 +306,12 @@ class World:
         return None
 
     def _send(self, flight: Flight, effect: Post, fate: str) -> bool:
-        if self.now + flight.process.skew_s > effect.until or fate == "refused connection":
+        if self.now + flight.process.base_s > effect.until or fate == "refused connection":
             return False
         form = {name: values[0] for name, values in parse_qs(effect.request.body.decode()).items()}
         flight.sent = form
         flight.calls += 1
+        self._needs(flight)
         shown = form.get("refresh_token", "")
         if shown:
             self._hold(flight)
@@ -287,6 +322,15 @@ class World:
             assert journal.presents == Secret(shown).fingerprint
             assert self.shown[shown] == 1 or journal.attempts >= 2 or self.forgot_lease, "shown again"
         return True
+
+    def _needs(self, flight: Flight) -> None:
+        """Whoever makes a call has looked under the lease: nobody has renewed since it first looked."""
+        token, first = flight.loaded.token, flight.first
+        if token is None or first is None or self.store_skew_s:
+            return  # a store whose clock was set makes tokens older than they are
+        news = token.fingerprint not in (first, flight.wish.rejected) and flight.loaded.history
+        ends = self.servers[flight.account].ends[token.access_token.reveal()]
+        assert not news or ends < self.now + LIFETIME_S / 2, "a call for what the store had already"
 
     def _hold(self, flight: Flight) -> None:
         """Whoever shows a refresh token has the lease, and has it for as long as the call may take."""
@@ -301,7 +345,7 @@ class World:
     def _perform(self, flight: Flight, effect: Effect, fate: str, trouble: str) -> Any:
         match effect:
             case Now():
-                return self.now + flight.process.skew_s
+                return flight.process.moment(self.now)
             case Wait(seconds=seconds):
                 self.now += seconds
                 return None
@@ -314,13 +358,14 @@ class World:
                 return Ready(
                     account=flight.wish.account,
                     credentials=Credentials(
-                        now=self.now + flight.process.skew_s,
+                        now=flight.process.moment(self.now).at,
                         unique="once",
                         secrets={"assertion": Secret("an assertion")},
                     ),
                 )
             case Post():
                 return self._answer(flight, fate)
+        flight.unlucky = flight.unlucky or bool(trouble or self.away)
         if (trouble or self.away) and isinstance(effect, (Acquire, Release)):
             self.kept.add(flight.process.holder)
         if trouble == "fails" or self.away:
@@ -334,10 +379,18 @@ class World:
         name, holder = flight.account, flight.process.holder
         match effect:
             case Load():
-                return self.records[name]
+                flight.loaded = self.records[name]
+                if flight.first is None and flight.loaded.token is not None:
+                    flight.first = flight.loaded.token.fingerprint
+                return flight.loaded
             case Save(record=record):
                 if record.version != self.records[name].version:
                     raise VersionConflict("somebody saved first")
+                assert record.token is not None
+                self.saved.add(record.token.fingerprint)
+                if not self.machine:
+                    family = record.token.access_token.reveal().split(".")[1]
+                    assert family == list(self.servers[name].newest)[-1], "a login over the one a person made"
                 self.records[name] = replace(record, version=record.version + 1, unsaved=False)
                 flight.journal = record.spending
                 return self.records[name]
@@ -346,7 +399,8 @@ class World:
                 if lease is None or lease.holder == holder or lease.expires_at <= self.now:
                     lease = Lease(account=name, holder=holder, expires_at=self.now + ttl_s)
                     self.leases[name] = lease
-                return lease
+                # A lease ends when it should; what its end is called is a matter of the store's wall clock.
+                return replace(lease, expires_at=lease.expires_at + self.store_skew_s)
             case Release():
                 lease = self.leases.get(name)
                 if lease is not None and lease.holder == holder:

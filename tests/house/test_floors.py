@@ -16,7 +16,7 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors events secret template wirewords",
+    0.0: "errors events moment secret template wirewords",
     0.1: "filling measures",
     0.2: "otel",
     0.3: "observe",
@@ -40,9 +40,10 @@ FLOORS: dict[float, str] = {
     3.08: "hooked",
     3.1: "observing tokencall verdict",
     3.15: "finishing",
+    3.16: "wish",
     3.2: "flow signin",
     3.3: "signout",
-    4.0: "counts flight seal store.kept store.memory store.sqlite store.trouble suspicion",
+    4.0: "counts flight forks landing resting seal store.kept store.memory store.sqlite store.trouble suspicion",
     4.01: "store.pgwire store.redisurl",
     4.02: "store.postgresql store.redis",
     4.1: "keys post store",

@@ -28,6 +28,7 @@ from connector.effects import (
     Wait,
 )
 from connector.endpoint import endpoint_from_spec
+from connector.moment import Moment
 from connector.record import Record
 from connector.reply import Reply
 from connector.secret import Secret
@@ -141,7 +142,7 @@ class Script:
         """The result of one effect."""
         match effect:
             case Now():
-                return self.now
+                return Moment(self.now, self.now)
             case Await(pause_s=pause_s):
                 self.now += pause_s
                 return pause_s

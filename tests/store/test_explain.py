@@ -36,7 +36,7 @@ def judged(record: Record, *, after: float = 0.0, **more: Any) -> Explanation:
         (LIVE, 0, {"lease": Lease(account="acme", holder="h/1", expires_at=NOW + 9)}, "renewed by h/1", 0),
         (LIVE.about_to_spend(holder="h", now=NOW), 0, {}, "got no answer", 995),
         (
-            LIVE.failed("HTTP 503", now=NOW + 990, retry_at=NOW + 1060, in_doubt=False),
+            LIVE.failed("HTTP 503", now=NOW + 990, pause_s=70, in_doubt=False),
             1000,
             {},
             "failed: HTTP 503",
@@ -58,7 +58,7 @@ def test_the_last_ten_outcomes_survive_sealing() -> None:
     """Renewals, failures and refusals are kept, the newest last, and written down with the record."""
     record = LIVE
     for number in range(12):
-        record = record.failed(f"HTTP {500 + number}", now=NOW + number, retry_at=0.0, in_doubt=False)
+        record = record.failed(f"HTTP {500 + number}", now=NOW + number, pause_s=0.0, in_doubt=False)
     record = record.renewed(TOKEN)
     assert [one.what for one in record.history] == ["failed"] * 9 + ["renewed"]
     assert record.history[-2].words == "HTTP 511"

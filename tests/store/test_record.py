@@ -26,6 +26,7 @@ tokens = st.builds(
     refresh_token=st.none() | st.builds(Secret, st.text(min_size=1, max_size=40)),
     scopes=st.none() | st.lists(text, max_size=4).map(tuple),
     captured=st.dictionaries(text, text, max_size=4),
+    learnt_s=st.none() | moment,
 )
 records = st.builds(
     Record,
@@ -35,8 +36,13 @@ records = st.builds(
     death=st.none() | st.builds(Death, presents=text, at=moment, words=text),
     failures=count,
     retry_at=moment,
+    pause_s=st.none() | moment,
     last_failure=text,
     renewals=count,
+    lifetimes=st.lists(moment, max_size=5).map(tuple),
+    strikes=count,
+    server_clock=moment,
+    clock_of=text,
 )
 FULL = Record(
     version=7,
@@ -45,8 +51,13 @@ FULL = Record(
     death=Death(presents="p", at=3.0, words="w"),
     failures=4,
     retry_at=5.0,
+    pause_s=5.5,
     last_failure="l",
     renewals=6,
+    lifetimes=(7.0, 8.0),
+    strikes=9,
+    server_clock=10.0,
+    clock_of="c",
 )
 
 

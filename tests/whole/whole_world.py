@@ -13,8 +13,10 @@ import yaml
 
 import connector
 from connector.host import Host
+from connector.moment import steady
 from connector.opening import open_manifest
 from connector.sandbox import PersonaCounts, Sandbox
+from connector.store import SqliteStore
 from connector.vault import open_vault
 
 # Nothing here waits this long; it only keeps a broken test from hanging.
@@ -94,6 +96,10 @@ class World:
         else:
             opening = open_manifest(path)
             vault = open_vault(opening.manifest.store, opening.registry.stores, opening.manifest.folder)
+            if isinstance(vault.store, SqliteStore):
+                # Pauses are told by the store's clock, so it is set along with that of the host.
+                moved = SqliteStore(vault.store.path, clock=clock, steady=steady)
+                vault = open_vault(moved, opening.registry.stores, opening.manifest.folder)
             host = Host(opening, vault, clock=clock)
         self.hosts.append(host)
         return host

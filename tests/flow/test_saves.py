@@ -1,0 +1,152 @@
+"""Two at once, one of them held up: whose save is refused looks again, and what a server gave is not lost."""
+
+from __future__ import annotations
+
+import pytest
+from worlds import Flight, Process, World
+
+from connector.effects import Effect, Post, Save
+from connector.errors import RenewalError
+from connector.record import Record
+from connector.secret import Secret
+
+
+def up_to(world: World, flight: Flight, kind: type[Effect]) -> None:
+    """Perform effects, all well, up to one of a kind, which is left to be performed."""
+    for _ in range(30):
+        if isinstance(flight.effect, kind):
+            return
+        world.step(flight)
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def to_its_end(world: World, flight: Flight) -> Record | Exception | None:
+    """All other effects, well."""
+    for _ in range(60):
+        outcome = world.step(flight)
+        if outcome is not None:
+            return outcome
+    raise AssertionError("no end")
+
+
+def two(world: World) -> tuple[Flight, Flight]:
+    """One with its call under way, held up past its lease; and its heir, with the answer not yet saved."""
+    slow = world.begin(Process("slow", 0.0), "a")
+    heir = world.begin(Process("heir", 0.0, base_s=7.0), "a")
+    assert slow is not None
+    assert heir is not None
+    up_to(world, slow, Post)
+    world.step(slow)
+    world.now += 50
+    up_to(world, heir, Post)
+    world.step(heir)
+    world.step(heir)
+    up_to(world, heir, Save)
+    return slow, heir
+
+
+@pytest.mark.parametrize("machine", [False, True])
+def test_a_refusal_that_comes_too_late_is_no_verdict(machine: bool) -> None:
+    """The heir saves between the last look of the one held up and what that writes down: death, or a record
+    without its refresh token. The save is refused, and the heir's token is the answer.
+    """
+    world = World(machine=machine)
+    slow, heir = two(world)
+    world.step(slow, "a lie")
+    up_to(world, slow, Save)
+    taken = to_its_end(world, heir)
+    found = to_its_end(world, slow)
+    assert isinstance(taken, Record)
+    assert isinstance(found, Record), found
+    assert found.presents == taken.presents == world.records["a"].presents
+    assert world.records["a"].dead is None
+
+
+def test_a_reply_is_saved_over_an_heirs_journal() -> None:
+    """The heir has only written down what it is about to show: the answer to the very same token stands."""
+    world = World()
+    slow = world.begin(Process("slow", 0.0), "a")
+    heir = world.begin(Process("heir", 0.0), "a")
+    assert slow is not None
+    assert heir is not None
+    up_to(world, slow, Post)
+    world.step(slow)
+    world.step(slow)
+    up_to(world, slow, Save)
+    world.now += 50
+    up_to(world, heir, Post)
+    assert world.records["a"].spending is not None
+    assert isinstance(to_its_end(world, slow), Record)
+    assert world.records["a"].presents == Secret(world.servers["a"].current).fingerprint
+
+
+def test_a_person_who_logs_in_meanwhile_has_the_last_word() -> None:
+    """What the server gave for the old login is dropped, and the new one is the answer."""
+    world = World()
+    slow = world.begin(Process("slow", 0.0), "a")
+    assert slow is not None
+    up_to(world, slow, Post)
+    world.step(slow)
+    world.step(slow)
+    up_to(world, slow, Save)
+    world.adopt("a")
+    presents = world.records["a"].presents
+    found = to_its_end(world, slow)
+    assert isinstance(found, Record)
+    assert found.presents == presents == world.records["a"].presents
+
+
+def test_what_cannot_be_saved_says_so_and_is_saved_later() -> None:
+    """Marked unsaved in memory, with the store's own record in doubt; the next renewal saves it first."""
+    world = World()
+    process = Process("one", 0.0)
+    flight = world.begin(process, "a")
+    assert flight is not None
+    up_to(world, flight, Post)
+    world.step(flight)
+    world.away = True
+    found = to_its_end(world, flight)
+    assert isinstance(found, Record)
+    assert found.unsaved
+    assert world.records["a"].spending is not None
+    world.away = False
+    again = world.begin(process, "a")
+    assert again is not None
+    saved = to_its_end(world, again)
+    assert isinstance(saved, Record)
+    assert again.calls == 0
+    assert world.records["a"].presents == found.presents
+
+
+def test_whoever_waited_for_the_lease_looks_again() -> None:
+    """Between its look and its lease another has renewed: it makes no call of its own."""
+    world = World()
+    first, second = (world.begin(Process(name, 0.0), "a") for name in ("first", "second"))
+    assert first is not None
+    assert second is not None
+    while world.step(second) is None and type(second.effect).__name__ != "Acquire":
+        pass
+    taken = to_its_end(world, first)
+    found = to_its_end(world, second)
+    assert isinstance(taken, Record)
+    assert isinstance(found, Record)
+    assert (found.presents, second.calls) == (taken.presents, 0)
+
+
+def test_a_token_in_doubt_is_not_shown_while_the_access_token_works() -> None:
+    """A server that detects reuse would end both: only without anything to lose is it shown again."""
+    world = World()
+    world.now -= 100  # stale, and good for another 100 s
+    process = Process("one", 0.0)
+    process.keep("a", world.records["a"], world.now - 500)
+    first = world.begin(process, "a", early=True)
+    assert first is not None
+    up_to(world, first, Post)
+    world.step(first)
+    assert isinstance(world.step(first, "lost after") or to_its_end(world, first), RenewalError)
+    world.now += 2
+    second = world.begin(process, "a", early=True)
+    assert second is not None
+    error = to_its_end(world, second)
+    assert isinstance(error, RenewalError)
+    assert (error.code, second.calls) == ("in_doubt", 0)
