@@ -50,6 +50,7 @@ FLOORS: dict[float, str] = {
     7.4: "accountspec resolve",
     7.5: "endpointcheck pipelinespec settings urlcheck",
     7.6: "bindclient endpointfile",
+    7.65: "catalogue",
     7.7: "manifest registry",
     7.8: "bind",
     7.9: "manifestwriter snapexport snapfields",
