@@ -37,6 +37,7 @@ from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.openhost import open as open_host
 from connector.personcommands import explain, introspect, login, logout, status, test
 from connector.plugincommand import plugin
+from connector.pluginnew import new
 from connector.running import run_pipelines
 from connector.schemacommand import schema
 
@@ -215,6 +216,7 @@ def sandbox(port: int, seed: int, lifetime: float | None) -> None:
         ) from None
 
 
+plugin.add_command(new)
 for each in (
     check,
     login,
