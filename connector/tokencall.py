@@ -52,9 +52,14 @@ def token_call(
     ready: Ready, make: Callable[[Ready], TokenRequest], *, previous: Token | None, until: float
 ) -> Generator[Effect, Any, Token | Refusal | NoReply]:
     """`post` to the token endpoint; `previous` is the token that is renewed."""
+    endpoint = ready.account.endpoint
+    # A renewal that shows the access token renews what the exchange has brought.
+    kept = previous is not None and endpoint.refresh.with_ == "access_token"
+    due = 0 if kept else len(endpoint.exchange)
 
     def read(reply: Reply, request: TokenRequest) -> Token | Refusal:
         secrets, key = request.secrets, request.dpop_key
-        return read_reply(ready.account, reply, previous=previous, secrets=secrets, dpop_key=key)
+        outcome = read_reply(ready.account, reply, previous=previous, secrets=secrets, dpop_key=key)
+        return replace(outcome, exchanges_left=due) if isinstance(outcome, Token) else outcome
 
     return (yield from post(ready, make, read, until=until))
