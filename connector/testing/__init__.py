@@ -1,9 +1,12 @@
-"""What every token store must do, as a class of pytest tests: for ours and for those of plugins.
+"""What every token store and every grant must do, as classes of pytest tests: for ours and for others.
 
     class TestAcmeStore(TokenStoreContract):
         @pytest.fixture
         def make_store(self, tmp_path):
             return functools.partial(AcmeStore, tmp_path / "tokens")
+
+    class TestAcmeGrant(GrantContract):
+        grant = AcmeGrant()
 
 This package does not need pytest itself. To see the values in a failing assert, put
 ``pytest.register_assert_rewrite("connector.testing")`` into your ``conftest.py``.
@@ -11,11 +14,12 @@ This package does not need pytest itself. To see the values in a failing assert,
 
 from __future__ import annotations
 
+from connector.testing.grants import GrantContract
 from connector.testing.leases import LeaseContract
 from connector.testing.records import RecordContract
 from connector.testing.together import TogetherContract
 
-__all__ = ["TokenStoreContract"]
+__all__ = ["GrantContract", "TokenStoreContract"]
 
 
 class TokenStoreContract(RecordContract, LeaseContract, TogetherContract):
