@@ -30,7 +30,7 @@ FLOORS: dict[float, str] = {
     2.3: "grants reply",
     2.35: "othergrants steps",
     2.4: "authorization device inspection",
-    2.5: "testing.doing",
+    2.5: "testing.canary testing.doing",
     2.6: "testing.grants testing.leases testing.records testing.together",
     2.7: "testing",
     3.0: "effects hookspecs status",
