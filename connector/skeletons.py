@@ -265,5 +265,5 @@ from connector.testing import EndpointContract
 
 
 class Test<HOOKS>(EndpointContract):
-    endpoint_file = Path(<MODULE>.__file__).with_name("<NAME>.yaml")
+    endpoint = Path(<MODULE>.__file__).with_name("<NAME>.yaml")
 '''

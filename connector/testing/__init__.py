@@ -1,4 +1,7 @@
-"""What every token store and every grant must do, as classes of pytest tests: for ours and for others.
+"""What endpoint files, token stores and grants must do, as classes of pytest tests: for ours and for others.
+
+    class TestAcme(EndpointContract):
+        endpoint = "acme.yaml"
 
     class TestAcmeStore(TokenStoreContract):
         @pytest.fixture
@@ -14,12 +17,13 @@ This package does not need pytest itself. To see the values in a failing assert,
 
 from __future__ import annotations
 
+from connector.testing.contract import EndpointContract
 from connector.testing.grants import GrantContract
 from connector.testing.leases import LeaseContract
 from connector.testing.records import RecordContract
 from connector.testing.together import TogetherContract
 
-__all__ = ["GrantContract", "TokenStoreContract"]
+__all__ = ["EndpointContract", "GrantContract", "TokenStoreContract"]
 
 
 class TokenStoreContract(RecordContract, LeaseContract, TogetherContract):

@@ -28,6 +28,7 @@ def test_one_file(call: Any, folder: Path) -> None:
     assert told.code == 0
     assert "connector plugin check acme.yaml" in told.err
     assert call("check", "acme.yaml").code == 0
+    assert call("plugin", "check", "acme.yaml").code == 0
     text = (folder / "acme.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=.connector/schema.json\n")
     [raw] = load(folder / "acme.yaml")
