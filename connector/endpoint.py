@@ -60,6 +60,7 @@ class Endpoint:
         service: name of a local server that must run for it (the sandbox); empty for real ones.
         origin: where it was declared, for messages.
         spec: the checked mapping it was made of (what ``extends`` builds on).
+        hooks: what `plugin` names, a `connector.endpointhooks.EndpointHooks`; None: nothing.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Endpoint:
     service: str = ""
     origin: str = ""
     spec: Mapping[str, Any] = field(default_factory=nothing, repr=False)
+    hooks: Any = field(default=None, repr=False, compare=False)
 
     @property
     def finds_hosts(self) -> bool:
@@ -105,7 +107,7 @@ class Endpoint:
             return self
         merged = endpoint_from_spec(merge(self.spec, overrides), name=self.name, origin=self.origin)
         # The spec as it was: another grant's overrides start from there, not from this one's.
-        return replace(merged, grants=self.grants, spec=self.spec)
+        return replace(merged, grants=self.grants, spec=self.spec, hooks=self.hooks)
 
 
 # What an endpoint that names none allows; an account chooses.

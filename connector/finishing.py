@@ -13,6 +13,7 @@ from typing import Any
 from connector.account import Account
 from connector.effects import Effect, NoReply, Now, Ready
 from connector.endpointparts import StepSpec
+from connector.hooked import connect, connects
 from connector.record import Record
 from connector.reply import Refusal
 from connector.steps import left, read_exchange, read_step, step_request, words
@@ -25,7 +26,7 @@ Keep = Callable[[Record, str], Generator[Effect, Any, Record | None]]
 
 def whole(account: Account, token: Token | None) -> bool:
     """Whether a token needs nothing more before it can be used."""
-    return token is not None and not left(account, token)
+    return token is not None and not left(account, token) and not connects(account, token)
 
 
 def finish(
@@ -40,15 +41,21 @@ def finish(
     Raises RenewalError ``step_failed``; what was reached until then is saved.
     """
     account = ready.account
-    while record.token is not None and (steps := left(account, record.token)):
+    while not whole(account, record.token):
         token, before = record.token, record.login
-        exchanging = token.exchanges_left > 0
-        outcome = yield from _call(ready, steps[0], token, exchanging=exchanging, until=until)
+        assert token is not None, "a renewal brought it"
+        steps, exchanging = left(account, token), token.exchanges_left > 0
+        asks_hook = connects(account, token) and not exchanging
+        if asks_hook:
+            outcome = yield from connect(ready, token, until=until)
+        else:
+            outcome = yield from _call(ready, steps[0], token, exchanging=exchanging, until=until)
         if not isinstance(outcome, Token):
-            yield from _failed(account, record, steps[0], outcome, exchanging=exchanging)
+            what = "run the hook after_connect" if asks_hook else words(steps[0])
+            yield from _failed(account, record, what, outcome, exchanging=exchanging)
             return None
         record = replace(record, token=outcome)
-        if exchanging or not left(account, outcome):
+        if exchanging or whole(account, outcome):
             # What an exchange brought may exist only once; what was found out can be found out again.
             kept = yield from keep(record, before)
             if kept is None:
@@ -72,7 +79,7 @@ def _call(
 
 
 def _failed(
-    account: Account, record: Record, step: StepSpec, outcome: Refusal | NoReply, *, exchanging: bool
+    account: Account, record: Record, what: str, outcome: Refusal | NoReply, *, exchanging: bool
 ) -> Generator[Effect, Any, None]:
     said = outcome.words if isinstance(outcome, NoReply) else outcome.words()
     refused = isinstance(outcome, Refusal) and outcome.kind in ("login", "client", "scope")
@@ -82,5 +89,5 @@ def _failed(
         record = replace(record, token=replace(record.token, expires_at=now, exchanges_left=0))
     asked = outcome.retry_after_s if isinstance(outcome, Refusal) else None
     yield from failed_later(
-        account, record, f"to {words(step)}: {said}", in_doubt=False, asked_s=asked, code="step_failed"
+        account, record, f"to {what}: {said}", in_doubt=False, asked_s=asked, code="step_failed"
     )

@@ -38,7 +38,9 @@ from connector.effects import (
 from connector.errors import ConnectorError, NotAuthorizedError, PluginError, RenewalError, StoreError
 from connector.finishing import finish, whole
 from connector.grants import Grant
+from connector.hooked import obtain, obtains
 from connector.record import Record, Spending
+from connector.reply import Refusal
 from connector.token import Token, Window
 from connector.tokencall import token_call
 from connector.tokenrequest import TokenRequest
@@ -264,14 +266,20 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         return (yield from _finish(leased, record))
     _doubtful(wish, record, now)
     _hopeless(wish, record, now)
-    request = _request(wish, record, leased.ready)
+    hooked = obtains(wish.account)
+    request = None if hooked else _request(wish, record, leased.ready)
     if isinstance(request, Token):  # made here, without a call
         return (yield from _keep(record.renewed(request), made_from=record.login, base=record))
-    if request.presents and wish.account.endpoint.refresh.rotates != "never":
+    presents = record.presents if request is None else request.presents
+    if presents and wish.account.endpoint.refresh.rotates != "never":
         try:
             record = yield Save(record.about_to_spend(holder=wish.holder, now=now))
         except VersionConflict:
             return None
+    if hooked:
+        made = yield from obtain(leased.ready, record.token, until=leased.until)
+        if made is not None:
+            return (yield from _conclude(wish, leased, record, made))
     # Whoever was held up for so long that the lease may end during the call does not make it.
     outcome = yield from token_call(
         leased.ready,
@@ -279,6 +287,13 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         previous=record.token,
         until=leased.until,
     )
+    return (yield from _conclude(wish, leased, record, outcome))
+
+
+def _conclude(
+    wish: Wish, leased: _Leased, record: Record, outcome: Token | Refusal | NoReply
+) -> Generator[Effect, Any, Record | None]:
+    """What a call brought, saved; or what it did not bring, told."""
     if isinstance(outcome, NoReply):
         yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent)
         return None

@@ -144,6 +144,22 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
+class Custom:
+    """What the hook ``obtain`` of the endpoint does (`connector.endpointhooks`); nothing by itself."""
+
+    name: str = "custom"
+    interactive: bool = False
+
+    def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
+        """Nothing."""
+        return None
+
+    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
+        """Nothing."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class TwoStep:
     """A login call made of just what the endpoint's ``token:`` says; what it answers is the token."""
 
@@ -193,4 +209,4 @@ def _any(credentials: Credentials, name: str) -> str:
 
 
 # Kinds of accounts that have no client id.
-WITHOUT_CLIENT = frozenset({"two_step", "signed_jwt", "api_key", "basic", "bearer", "none"})
+WITHOUT_CLIENT = frozenset({"two_step", "signed_jwt", "api_key", "basic", "bearer", "none", "custom"})

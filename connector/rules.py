@@ -14,8 +14,10 @@ import httpx
 from connector.body import Rewind, rewinder
 from connector.challenge import param
 from connector.dress import dress
+from connector.endpointhooks import Call, Situation
 from connector.errors import NotAuthorizedError
 from connector.fence import Fence, origin
+from connector.hooked import attempt, overrides
 from connector.jwts import proof
 from connector.reading import cleaned, moment_of, number_of, parse, pointed, retry_after
 from connector.source import TokenSource
@@ -100,12 +102,51 @@ class Rules:
         if worn.in_url:
             headers.setdefault("Cache-Control", "no-store")  # RFC 6750 section 2.3: the URL is a secret
         self.source.counts.add("requests")
-        return httpx.Request(
+        dressed = httpx.Request(
             request.method,
             url,
             headers=headers,
             stream=request.stream,
             extensions={**request.extensions, OWN: True},
+        )
+        hooks = self.account.endpoint.hooks
+        signs = hooks is not None and overrides(hooks, "authenticate_request")
+        return self._hooked(dressed, token) if signs and not bare else dressed
+
+    def _hooked(self, request: httpx.Request, token: Token) -> httpx.Request:
+        """As the endpoint's hook wants it, on the same host."""
+        hooks = self.account.endpoint.hooks
+        stream = request.stream
+        body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else None
+        call = Call(
+            method=request.method,
+            url=str(request.url),
+            headers=tuple(request.headers.multi_items()),
+            body=body,
+        )
+        values = {
+            **self.account.names(token.captured),
+            "access_token": token.access_token.reveal(),
+            **token.private,
+        }
+        situation = Situation(
+            account=self.account,
+            values=values,
+            token=token,
+            now=self.source.now(),
+            unique=secrets.token_hex(16),
+        )
+        changed = attempt(
+            self.account, "authenticate_request", lambda: hooks.authenticate_request(call, situation)
+        )
+        if changed is call:
+            return request
+        url = httpx.URL(changed.url)
+        if origin(url) != origin(request.url) or url.scheme != request.url.scheme:
+            raise httpx.UnsupportedProtocol("a hook may not send a request to another host", request=request)
+        content = {"stream": stream} if changed.body == body else {"content": changed.body}
+        return httpx.Request(
+            changed.method, url, headers=list(changed.headers), extensions=request.extensions, **content
         )
 
     def _proof(self, request: httpx.Request, token: Token) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from connector.effects import Effect, NoReply, Post, Ready
-from connector.reply import Refusal, Reply, read_reply
+from connector.hooked import prepared, read
+from connector.reply import Refusal, Reply
 from connector.token import Token
 from connector.tokenrequest import TokenRequest
 
@@ -57,9 +58,11 @@ def token_call(
     kept = previous is not None and endpoint.refresh.with_ == "access_token"
     due = 0 if kept else len(endpoint.exchange)
 
-    def read(reply: Reply, request: TokenRequest) -> Token | Refusal:
-        secrets, key = request.secrets, request.dpop_key
-        outcome = read_reply(ready.account, reply, previous=previous, secrets=secrets, dpop_key=key)
+    def made(ready: Ready) -> TokenRequest:
+        return prepared(ready, make(ready), previous)
+
+    def read_it(reply: Reply, request: TokenRequest) -> Token | Refusal:
+        outcome = read(ready, reply, request, previous)
         return replace(outcome, exchanges_left=due) if isinstance(outcome, Token) else outcome
 
-    return (yield from post(ready, make, read, until=until))
+    return (yield from post(ready, made, read_it, until=until))

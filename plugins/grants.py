@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from connector.grants import ClientCredentials, Grant, JwtBearer, Password, RefreshToken, TokenExchange
 from connector.hookspecs import hookimpl
-from connector.othergrants import ApiKey, Basic, Bearer, NoProof, SignedJwt, TwoStep
+from connector.othergrants import ApiKey, Basic, Bearer, Custom, NoProof, SignedJwt, TwoStep
 
 
 @hookimpl
@@ -27,4 +27,5 @@ def connector_grants() -> Iterable[Grant]:
         Basic(),
         Bearer(),
         NoProof(),
+        Custom(),
     ]

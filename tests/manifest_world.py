@@ -24,6 +24,7 @@ GRANTS = (
     "basic",
     "bearer",
     "none",
+    "custom",
 )
 PLUGINS = Path(__file__).parents[1] / "plugins"
 

@@ -101,6 +101,7 @@ def test_the_built_ins_are_plugins_without_a_problem() -> None:
         "basic",
         "bearer",
         "none",
+        "custom",
     }
     assert {"sqlite", "memory"} <= found.stores.keys()
     assert set(found.secret_sources) == {"env", "file"}
