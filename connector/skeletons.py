@@ -241,7 +241,7 @@ def connector_endpoints() -> Iterable[Path]:
     return sorted(Path(__file__).parent.glob("*.yaml"))
 '''
 _HOOKS = '''\
-"""What <TITLE> needs and YAML cannot say: write the hooks it takes, and remove this file if it takes none.
+"""What <TITLE> needs and YAML cannot say: override the hooks it takes, or remove this file if it takes none.
 
 The endpoint file names this class: `plugin: <MODULE>.hooks:<HOOKS>`. What may stand here, with its exact
 arguments: docs/plugins.md, "When YAML is not enough".
@@ -249,9 +249,15 @@ arguments: docs/plugins.md, "When YAML is not enough".
 
 from __future__ import annotations
 
+from connector.endpointhooks import Call, EndpointHooks, Situation
 
-class <HOOKS>:
-    """No hook yet."""
+
+class <HOOKS>(EndpointHooks):
+    """Nothing is changed yet."""
+
+    def prepare_token_request(self, call: Call, situation: Situation) -> Call:
+        """Change a call to the token endpoint before it is sent: sign it, add a derived parameter."""
+        return call
 '''
 _TEST = '''\
 """<NAME> keeps what its file says, tried against a server that behaves that way."""

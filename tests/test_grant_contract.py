@@ -58,8 +58,12 @@ TESTS = sorted(name for name in vars(GrantContract) if name.startswith("test_"))
 OURS = list(connector_grants())
 
 
-@pytest.mark.parametrize("test", TESTS)
-@pytest.mark.parametrize("grant", OURS, ids=lambda grant: grant.name)
+# Begins by what the endpoint's own hook does, so the grant by itself has nothing to begin with.
+EXCEPTED = ("custom", "test_it_answers_with_a_request_a_token_or_nothing")
+CASES = [(grant, test) for grant in OURS for test in TESTS if (grant.name, test) != EXCEPTED]
+
+
+@pytest.mark.parametrize(("grant", "test"), CASES, ids=lambda part: getattr(part, "name", part))
 def test_ours_keep_it(grant: Any, test: str) -> None:
     """Every grant we ship, bare and as the registry wraps it."""
     getattr(contract_of(grant)(), test)()

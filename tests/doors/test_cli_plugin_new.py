@@ -80,6 +80,18 @@ def test_a_distribution(call: Any, folder: Path) -> None:
     assert str(made.name) in told.err
 
 
+def test_its_hooks_can_be_switched_on(call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line of the endpoint file that names them is right, and the class is one."""
+    call("plugin", "new", "acme.on", "--package")
+    source = folder / "connector-acme-on" / "src"
+    file = source / "connector_acme_on" / "acme.on.yaml"
+    text = file.read_text()
+    assert "\n# plugin: connector_acme_on.hooks:AcmeOnHooks\n" in text
+    file.write_text(text.replace("# plugin:", "plugin:"))
+    monkeypatch.syspath_prepend(source)
+    assert call("check", str(file)).code == 0
+
+
 @pytest.mark.parametrize(
     ("name", "near"), [("Acme", "acme"), ("Acme Inc.", "acme-inc"), ("a/b", "a-b"), ("../x", "x"), ("", "")]
 )
