@@ -36,7 +36,7 @@ lint: .venv/.dev
 .venv/.run: pyproject.toml .ci/venv
 	@.ci/venv "$(PYTHON)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	@$(BIN)/connector schema --bundle -o .connector/schema.json 2>/dev/null
+	@$(BIN)/connector schema --bundle -o .connector/schema.json
 	@touch $@
 
 .venv/.dev: .venv/.run
