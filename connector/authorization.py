@@ -170,10 +170,11 @@ def code_request(
         "redirect_uri": asked.redirect_uri,
         "code_verifier": asked.verifier.reveal() if asked.verifier else "",
     }
+    scope = account.scope_text(refreshable=True)
     if account.endpoint.scopes.on_token_request:
-        params["scope"] = account.scope_text(refreshable=True)
+        params["scope"] = scope
     hidden = (code, *((asked.verifier,) if asked.verifier else ()))
-    return ask(account, params, credentials, hidden=hidden, captured=captured)
+    return ask(account, params, credentials, hidden=hidden, captured=captured, known={"scope": scope})
 
 
 def state_of(account: Account, redirected: str) -> str:

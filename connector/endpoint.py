@@ -97,8 +97,9 @@ class Endpoint:
     @property
     def finds_hosts(self) -> bool:
         """Whether templates of the API may need what only a token brings."""
-        finds = self.response.capture or self.authorize.capture or self.discover
-        return bool(finds) or any(step.set or step.response.capture for step in self.exchange)
+        if self.response.capture or self.authorize.capture or self.discover or self.hooks is not None:
+            return True
+        return any(step.set or step.response.capture for step in self.exchange)
 
     def for_grant(self, grant: str) -> Endpoint:
         """This endpoint with the overrides it declares for one grant."""

@@ -266,7 +266,8 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         return (yield from _finish(leased, record))
     _doubtful(wish, record, now)
     _hopeless(wish, record, now)
-    hooked = obtains(wish.account)
+    # A person begins what a person must begin; the hook takes over from there.
+    hooked = obtains(wish.account) and (record.token is not None or not wish.grant.interactive)
     request = None if hooked else _request(wish, record, leased.ready)
     if isinstance(request, Token):  # made here, without a call
         return (yield from _keep(record.renewed(request), made_from=record.login, base=record))

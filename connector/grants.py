@@ -68,7 +68,7 @@ def refresh(account: Account, token: Token, credentials: Credentials) -> TokenRe
     spec = account.endpoint.refresh
     shown: Secret | None
     if spec.with_ == "client":
-        params = {"grant_type": "client_credentials"}
+        params = {"grant_type": "client_credentials", "scope": account.scope_text(refreshable=False)}
         return build(
             account, spec.request, params, credentials, captured=token.captured, known=known_of(token)
         )
@@ -92,7 +92,7 @@ def refresh(account: Account, token: Token, credentials: Credentials) -> TokenRe
         credentials,
         shown=shown,
         captured=token.captured,
-        known=known_of(token),
+        known={"scope": account.scope_text(refreshable=True), **known_of(token)},
         dpop_key=key,
     )
 
@@ -111,6 +111,7 @@ def ask(
     hidden: tuple[Secret, ...] = (),
     patience_s: float | None = None,
     captured: Mapping[str, str] = NOTHING,
+    known: Mapping[str, str] = NOTHING,
 ) -> TokenRequest:
     """The call that obtains a first token with a grant's own parameters; see `build`."""
     return build(
@@ -122,6 +123,7 @@ def ask(
         hidden=hidden,
         patience_s=patience_s,
         captured=captured,
+        known=known,
     )
 
 

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO
@@ -372,11 +372,12 @@ class Host:
 
     def _base_url(self, name: str) -> str:
         account = self._login(name).account
-        try:
-            return account.base_url()
-        except TemplateError:
-            # Only the token reply says where the API is.
-            return account.base_url(self.token(name).captured)
+        endpoint = account.endpoint
+        # Of several templates one that only a token fills may come first.
+        if not (endpoint.finds_hosts and len(endpoint.api.base_url) > 1):
+            with suppress(TemplateError):
+                return account.base_url()
+        return account.base_url(self.token(name).captured)
 
 
 def _tls(account: Account) -> dict[str, Any]:

@@ -199,7 +199,7 @@ class TwoStep:
             captured=token.captured if token else {},
             known=known,
             more=(),
-            proves="auth" in account.endpoint.spec.get("token", {}),
+            proves=account.endpoint.spec.get("token", {}).get("auth", "none") != "none",
         )
 
 

@@ -80,8 +80,9 @@ class Rules:
         bare = not self.account.header_authenticated  # the snap places it itself
         worn = dress(self.account, token, bare=bare)
         for name, value in worn.headers.items():
-            # httpx itself asks for */*; that is nobody's wish.
-            if headers.get(name) in (None, "*/*"):
+            # What httpx itself says is nobody's wish.
+            said = headers.get(name, "*/*")
+            if said == "*/*" or said.startswith("python-httpx/"):
                 headers[name] = value
         if bare:
             attempt.token = None
@@ -125,9 +126,10 @@ class Rules:
             body=body,
         )
         values = {
-            **self.account.names(token.captured),
-            "access_token": token.access_token.reveal(),
+            **self.source.secrets(),
             **token.private,
+            "access_token": token.access_token.reveal(),
+            **self.account.names(token.captured),
         }
         situation = Situation(
             account=self.account,

@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 
@@ -89,6 +89,7 @@ class TokenSource:
         self._errors_in_a_row = 0
         self._epoch = 0
         self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
+        self._known: tuple[str, Mapping[str, str]] | None = None
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
         _sources.add(self)
 
@@ -155,6 +156,18 @@ class TokenSource:
     def accept(self, token: Token) -> None:
         """The API took `token`: it is proven."""
         self._suspicion.accept(token)
+
+    def secrets(self) -> Mapping[str, str]:
+        """The account's secrets by name, for hooks that sign requests; as they were when the token came."""
+        known = self._known
+        fingerprint = self._held.token.fingerprint if self._held else ""
+        if known is None or known[0] != fingerprint:
+            client_secret = self._world.reveal()
+            found = {name: secret.reveal() for name, secret in self._world.others().items()}
+            if client_secret:
+                found["client_secret"] = client_secret.reveal()
+            known = self._known = (fingerprint, found)
+        return known[1]
 
     def renew_now(self, *, force: bool = False) -> Token:
         """Renew whatever the state of the token; what `connector refresh` does.

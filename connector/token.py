@@ -25,8 +25,7 @@ class Token:
         dpop_key: the private JWK it is bound to (RFC 9449); None: it is nobody's in particular.
         captured: values an endpoint takes from the reply (e.g. ``instance_url``), usable in its templates.
         exchanges_left: calls of the endpoint's ``exchange`` that are still to be made before it can be used.
-        private: secrets of the account that templates of its API name; only in tokens that no server issued,
-            which are never stored.
+        private: secrets of the account that templates of its API name, as they were at the last token call.
     """
 
     access_token: Secret

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from connector.effects import Effect, NoReply, Post, Ready
+from connector.filling import mentioned
 from connector.hooked import prepared, read
 from connector.reply import Refusal, Reply
 from connector.token import Token
@@ -15,6 +17,7 @@ from connector.tokenrequest import TokenRequest
 
 T = TypeVar("T")
 _NONCES = 3
+_SHOWN = ("api_key", "username", "password")
 
 
 def post(
@@ -63,6 +66,24 @@ def token_call(
 
     def read_it(reply: Reply, request: TokenRequest) -> Token | Refusal:
         outcome = read(ready, reply, request, previous)
-        return replace(outcome, exchanges_left=due) if isinstance(outcome, Token) else outcome
+        if not isinstance(outcome, Token):
+            return outcome
+        return replace(outcome, exchanges_left=due, private=_named_secrets(ready))
 
     return (yield from post(ready, made, read_it, until=until))
+
+
+def _named_secrets(ready: Ready) -> Mapping[str, str]:
+    """The account's secrets that templates of its API name, beside the token."""
+    api, test = ready.account.endpoint.api, ready.account.endpoint.test
+    steps = [step.request for step in (*ready.account.endpoint.discover, *([test] if test else []))]
+    parts: list[object] = [api.headers, api.query, api.basic]
+    for request in steps:
+        parts += [request.url, request.params, request.query, request.headers, request.pair]
+    named = set(mentioned(parts))
+    found = {
+        name: secret.reveal()
+        for name, secret in ready.credentials.secrets.items()
+        if name in named and name in _SHOWN
+    }
+    return MappingProxyType(found)

@@ -72,10 +72,11 @@ class Transport(httpx.BaseTransport):
             if self._rules.looks_expired(attempt, response):
                 if self._rules.reads(response):
                     response.read()
-                if self._rules.says_expired(response) and self._rules.may_replay(attempt):
+                if self._rules.says_expired(response):
+                    if not self._rules.may_replay(attempt):
+                        return self._rules.finish(response)
                     response.close()
                     continue
-                return self._rules.finish(response)
             if self._rules.asks_body(response):
                 response.read()
             pause = self._rules.pause_s(attempt, response) if self._rules.says_wait(response) else None
@@ -146,10 +147,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             if self._rules.looks_expired(attempt, response):
                 if self._rules.reads(response):
                     await response.aread()
-                if self._rules.says_expired(response) and self._rules.may_replay(attempt):
+                if self._rules.says_expired(response):
+                    if not self._rules.may_replay(attempt):
+                        return self._rules.finish(response)
                     await response.aclose()
                     continue
-                return self._rules.finish(response)
             if self._rules.asks_body(response):
                 await response.aread()
             pause = self._rules.pause_s(attempt, response) if self._rules.says_wait(response) else None

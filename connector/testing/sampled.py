@@ -43,6 +43,7 @@ _OF_GRANT = {
     "password": ("username", "password"),
     "basic": ("username", "password"),
     "api_key": ("api_key",),
+    "bearer": ("bearer_token",),
     "token_exchange": ("subject_token",),
 }
 _SIGNS = ("client_secret_jwt", "private_key_jwt")
@@ -86,20 +87,23 @@ def sampled(
     data["client_id"] = CLIENT_ID
     hidden = dict(secrets)
     for name, value in settings.items():
-        if spec.get("settings", {}).get(name, {}).get("x-filled-by", "user") in ("user", "service"):
-            hidden[f"settings.{name}"] = value
-            data["settings"][name] = f"${{sample:settings.{name}}}"
+        setting = spec.get("settings", {}).get(name, {})
+        if "default" in setting and name not in given.settings:
+            continue
+        # Only what is secret is a reference: of one that is not followed yet, URLs cannot be checked.
+        secret = setting.get("x-secret") or name == _key_setting(spec)
+        hidden |= {f"settings.{name}": value} if secret else {}
+        data["settings"][name] = f"${{sample:settings.{name}}}" if secret else _typed(setting, value)
     data |= {name: f"${{sample:{name}}}" for name in secrets}
     if scopes:
         data["scopes"] = list(scopes)
     if grant == "password":
         data["allow_password_grant"] = True
-    own = set(data["settings"])
     subject = Subject(
         client_id=CLIENT_ID,
-        settings={name: value for name, value in settings.items() if name in own},
+        settings=settings,
         scopes=tuple(scopes),
-        secrets={name: value for name, value in secrets.items() if name != "private_key"},
+        secrets={name: value for name, value in secrets.items() if not (keys and name == "private_key")},
         keys=tuple(keys),
     )
     return Sample(opening=_opening(endpoint, data, hidden, registry), subject=subject)
@@ -141,12 +145,32 @@ def _opening(
 def _settings(spec: Mapping[str, Any], grant: str) -> dict[str, str]:
     declared = spec.get("settings", {})
     found: dict[str, str] = {}
+    told = _told(spec, grant)
     for name, setting in declared.items():
-        if setting.get("x-filled-by", "user") in ("user", "service"):
+        # What nobody else tells with this grant, the person does.
+        if setting.get("x-filled-by", "user") in ("user", "service") or name not in told:
             found[name] = sample(name, setting)
     return {
         name: value for name, value in found.items() if _visible(declared[name], {**found, "grant": grant})
     }
+
+
+def _told(spec: Mapping[str, Any], grant: str) -> set[str]:
+    """The names that redirect, token reply and steps tell."""
+    found = set(spec.get("response", {}).get("capture", {})) if grant not in STATIC else set()
+    if grant == "authorization_code":
+        found |= set(spec.get("authorize", {}).get("callback", {}).get("capture", {}))
+    for key in ("exchange", "discover"):
+        listed = spec.get(key) or []
+        for step in listed if isinstance(listed, list) else [listed]:
+            if key == "discover" or grant not in STATIC:
+                found |= {*step.get("set", {}), *step.get("response", {}).get("capture", {})}
+    return found
+
+
+def _typed(setting: Mapping[str, Any], value: str) -> Any:
+    kind = setting.get("type", "string")
+    return int(value) if kind == "integer" else value == "true" if kind == "boolean" else value
 
 
 def _visible(setting: Mapping[str, Any], values: Mapping[str, str]) -> bool:
@@ -169,18 +193,30 @@ def _scopes(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _secrets(spec: Mapping[str, Any], grant: str, given: Given) -> dict[str, str]:
-    asked = {*_OF_GRANT.get(grant, ()), *(set(_SECRETS) & set(_named(spec)))}
+    own = {key: value for key, value in spec.items() if key not in ("grants", "settings")}
+    asked = {*_OF_GRANT.get(grant, ()), *(set(_SECRETS) & set(_named(own)))} - set(spec.get("settings", {}))
+    if "api_key" in asked and grant == "api_key" and _names_none(spec):
+        asked.discard("api_key")
     if grant not in (*STATIC, "two_step") and _auth(spec) != "none":
         asked.add("client_secret")
-    if _auth(spec) == "private_key_jwt" and "client_secret" not in _named(spec):
+    if _auth(spec) == "private_key_jwt" and "client_secret" not in _named(own):
         asked.discard("client_secret")
+    if grant == "two_step" and spec.get("token", {}).get("auth", "none") != "none":
+        asked.add("client_secret")
     found = {name: _SECRETS[name] for name in sorted(asked)}
     declared = spec.get("jwt", {})
     shared = str(declared.get("alg", "")).startswith("HS")
-    for name in names(declared.get("key", "")) if shared else ():
-        if name in found:
+    for name in names(declared.get("key", "{private_key}")) if shared else ():
+        if name in found or name == "private_key":
             found[name] = _encoded(declared.get("key_encoding", "text"))
     return {**found, **given.secrets}
+
+
+def _names_none(spec: Mapping[str, Any]) -> bool:
+    """Whether the API is shown no key of this name."""
+    api = spec.get("api", {})
+    names_it = "api_key" in _named(api) or "access_token" in _named(api)
+    return (api.get("token", {}).get("in") == "none" or "basic" in api) and not names_it
 
 
 def _encoded(encoding: str) -> str:
@@ -215,7 +251,8 @@ def _key_setting(spec: Mapping[str, Any]) -> str:
 def _keys(spec: Mapping[str, Any], grant: str) -> tuple[str, list[dict[str, Any]]]:
     declared = spec.get("jwt", {})
     alg = str(declared.get("alg", ""))
-    signs = grant in ("jwt_bearer", "signed_jwt") or "jwt" in set(_named(spec))
+    own = {key: value for key, value in spec.items() if key != "grants"}
+    signs = grant in ("jwt_bearer", "signed_jwt") or "jwt" in set(_named(own))
     if _auth(spec) == "private_key_jwt" or (signs and not alg.startswith("HS")):
         return _key(alg or "RS256")
     return "", []

@@ -43,10 +43,9 @@ def token_reply(
             continue  # the whole reply is the token
         answer.put(place(response, name, turn), value)
     _expiry(answer, response, now, lifetime_s, turn, plain)
-    for name, at in response.get("capture", {}).items():
-        there = answer.get(at)
-        if there is None:
-            answer.put(at, captured[name])
+    for name, places in response.get("capture", {}).items():
+        if all(answer.get(at) is None for at in many(places)):
+            answer.put(many(places)[turn % len(many(places))], captured[name])
     _no_error(answer, response.get("error"))
     return answer
 

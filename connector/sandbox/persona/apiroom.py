@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +15,7 @@ from connector.sandbox.persona.provider import STATIC, Outcome, Persona
 from connector.sandbox.persona.seen import Complaint, Seen
 from connector.sandbox.persona.signed import check_declared
 from connector.sandbox.persona.standing import call_of
-from connector.sandbox.persona.texts import fill, fill_path, fill_url, many, usable, wrong
+from connector.sandbox.persona.texts import Values, fill, fill_path, fill_url, many, usable, wrong
 
 Steps = tuple[str | int, ...]
 
@@ -48,7 +49,9 @@ class Carried:
 
     def _place(self) -> None:
         token, basic = self.api.get("token", {}), self.api.get("basic")
-        where, name = token.get("in", "header"), token.get("name", "Authorization")
+        own = "authorization" in {name.lower() for name in self.api.get("headers", {})}
+        where = token.get("in", "none" if own and not token else "header")
+        name = token.get("name", "Authorization")
         if basic is None and self.persona.grant == "basic":
             basic = {"username": "{username}", "password": "{password}"}
         if basic is not None:
@@ -58,7 +61,7 @@ class Carried:
         if self.persona.grant in ("none", "basic") or where == "none":
             return
         got = self._found(where, name)
-        prefix = token.get("prefix", "Bearer ") if where == "header" else ""
+        prefix = token.get("prefix", "Bearer " if where == "header" else "")
         if got is None:
             self.complain(("api", "token"), f"no token came in the {where}" + f" {name}" * (where != "path"))
         elif not got.startswith(prefix):
@@ -121,9 +124,16 @@ def step_url(persona: Persona, call: Call) -> str:
     if path.startswith("{"):
         return fill_url(path, values)
     filled = fill_path(path, values)
-    token = persona.spec.get("api", {}).get("token", {})
-    between = f"/{persona.ledger.current}" if token.get("in") == "path" else ""
-    return f"{base_url(persona).rstrip('/')}{between}/{filled.lstrip('/')}"
+    return f"{base_url(persona).rstrip('/')}/{filled.lstrip('/')}"
+
+
+def without_segment(persona: Persona, seen: Seen) -> Seen:
+    """Return a request without the segment of its path that holds the token, where that is its place."""
+    base = urlsplit(base_url(persona)).path.rstrip("/")
+    if persona.spec.get("api", {}).get("token", {}).get("in") != "path" or not seen.raw_path.startswith(base):
+        return seen
+    _, _, rest = seen.raw_path.removeprefix(base).lstrip("/").partition("/")
+    return replace(seen, path=unquote(f"{base}/{rest}"), raw_path=f"{base}/{rest}")
 
 
 def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Checking:
@@ -140,17 +150,17 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
     along = {*persona.spec.get("api", {}).get("query", {})} if carries else set()
     if carries and token.get("in") == "query":
         along.add(token.get("name", ""))
-    plain = Seen(
-        method=seen.method, scheme=seen.scheme, host=seen.host, path=seen.path, raw_path=seen.raw_path,
-        raw_query="&".join(p for p in seen.raw_query.split("&") if unquote(p.partition("=")[0]) not in along),
-        headers=seen.headers, body=seen.body,
-    )  # fmt: skip
+    left = (part for part in seen.raw_query.split("&") if unquote(part.partition("=")[0]) not in along)
+    plain = replace(seen, raw_query="&".join(left))
     call.spec = {**call.spec, "x-carries": carries}
     checking = Checking(call, plain, values, persona.subject, now=persona.clock(), issuer=persona.issuer)
     checking.check({}, default_method="GET", url=step_url(persona, call))
     if carries:
         carried = Carried(persona, seen, whole=False)
-        checking.complaints += carried.complaints
+        if carried.complaints and not _is_api(persona, seen):
+            checking.complain(("api", "hosts"), f"{seen.host} is none of the API's hosts: no token went there")
+        else:
+            checking.complaints += carried.complaints
         tokens.append(carried.token)
     for text in tokens:
         if (
@@ -163,53 +173,57 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
 
 
 def step_answer(persona: Persona, calls: list[Call]) -> Answer:
-    """Return what steps at one address are answered."""
+    """Return what steps at one address are answered: one answer that serves them all."""
     answer = Answer()
+    lists: dict[str, _Listed] = {}
     for call in calls:
         spec = call.spec
         answer.status = spec.get("expect", [200])[0]
-        made: Any = {}
-        for name, place in spec.get("set", {}).items():
-            if place.startswith(("header:", "cookie:")):
-                answer.put(place, persona.captures[name])
+        pick = spec.get("pick")
+        listed = None
+        if pick is not None:
+            listed = lists.setdefault(pick.get("from", ""), _Listed())
+            listed.choose(pick, persona.values("all"))
+        for name, places in spec.get("set", {}).items():
+            place = str(many(places)[0])
+            if listed is not None and place.startswith("/"):
+                listed.element = put(listed.element, _steps(place), persona.captures[name], place)
             else:
-                made = put(made, _steps(place), persona.captures[name], place)
-        if "pick" in spec:
-            _picked(persona, answer, spec["pick"], made)
-        elif made != {}:
-            _merge(answer, made)
-        for place in many(spec.get("label"))[:1]:
-            if answer.get(place) is None:
-                answer.put(place, persona.subject.person)
+                answer.put(place, persona.captures[name])
+        place = str(many(spec.get("label", "/x-nothing"))[0])
+        if "label" in spec and answer.get(place) is None:
+            answer.put(place, persona.subject.person)
+    for place, listed in lists.items():
+        answer.put(place, listed.whole())
     return answer
 
 
-def _merge(answer: Answer, made: Any) -> None:
-    answer.body = (
-        {**answer.body, **made} if isinstance(made, dict) and isinstance(answer.body, dict) else made
-    )
+class _Listed:
+    """A list in an answer, one element of which is the account's."""
 
+    def __init__(self) -> None:
+        self.element: Any = {}
+        self.other: Any = {}
+        self.first = self.meant = False
 
-def _picked(persona: Persona, answer: Answer, pick: dict[str, Any], element: Any) -> None:
-    """Put a list into the answer in which one element is the account's."""
-    values = persona.values("all")
-    other: Any = {}
-    meant = False
-    for place, wanted in pick.get("where", {}).items():
-        choice = usable(many(wanted), values)
-        if choice is None:
-            continue
-        meant = True
-        element = put(
-            element, _steps(place), fill(choice, values) if isinstance(choice, str) else choice, place
-        )
-        other = put(other, _steps(place), "somebody else's", place)
-    listed = [other, element, other] if meant else [element, other] if pick.get("first") else [element]
-    place = pick.get("from", "")
-    if place == "":
-        answer.body = listed
-    else:
-        answer.body = put(answer.body, _steps(place), listed, place)
+    def choose(self, pick: dict[str, Any], values: Values) -> None:
+        """Let the conditions of a step fit this element, and none of the others."""
+        self.first = self.first or pick.get("first", False)
+        for place, wanted in pick.get("where", {}).items():
+            choice = usable(many(wanted), values)
+            if choice is None:
+                continue
+            self.meant = True
+            fits = fill(choice, values) if isinstance(choice, str) else choice
+            self.element = put(self.element, _steps(place), fits, place)
+            strange = not fits if isinstance(fits, bool) else "somebody else's"
+            self.other = put(self.other, _steps(place), strange, place)
+
+    def whole(self) -> list[Any]:
+        """Return the list."""
+        if self.meant:
+            return [self.other, self.element, self.other]
+        return [self.element, self.other] if self.first else [self.element]
 
 
 def _steps(pointer: str) -> list[str]:
@@ -220,7 +234,11 @@ def api_outcomes(persona: Persona, seen: Seen) -> list[Outcome]:
     """Return what the API makes of a request: a step, the user-info endpoint, or any other path of it."""
     found = []
     steps = [(call, "discover") for call in persona.discover] + [(call, "test") for call in persona.test]
-    here = [(call, name) for call, name in steps if same_address(seen, step_url(persona, call))]
+    here = [
+        (call, name)
+        for call, name in steps
+        if same_address(without_segment(persona, seen), step_url(persona, call))
+    ]
     for call, name in here:
         checking = check_step(persona, seen, call, level=len(persona.exchange))
         if call.spec["x-carries"]:
@@ -280,8 +298,9 @@ def state(persona: Persona, carried: Carried) -> str:
     if grant in ("basic", "none"):
         return ""
     if grant in ("api_key", "bearer"):
-        wanted = secrets.get("api_key" if grant == "api_key" else "bearer_token")
-        return "" if token == wanted else "another key came"
+        name = "api_key" if grant == "api_key" else "bearer_token"
+        wanted = persona.subject.settings.get(name) or secrets.get(name)
+        return "" if token in ("", wanted) else "another key came"
     if grant == "signed_jwt":
         persona.seen_jwts.add(token)
         if token in persona.refused_jwts:

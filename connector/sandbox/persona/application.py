@@ -24,6 +24,9 @@ def application(persona: Persona) -> Starlette:
             return _answer(persona, seen)
         except Misplaced as error:
             return _refuse(persona, [Complaint(steps=("response",), words=str(error))])
+        except Exception as error:  # a file may say what nobody thought of; it must not look like an outage
+            words = f"this cannot be played ({type(error).__name__})"
+            return _refuse(persona, [Complaint(steps=("endpoint",), words=words)])
 
     return Starlette(routes=[Route("/{path:path}", serve, methods=_METHODS)])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote_plus, unquote, urlsplit
 
 from connector.sandbox.persona.seen import Complaint, Seen
 from connector.sandbox.persona.signed import check_assertion
@@ -16,7 +16,6 @@ from connector.sandbox.persona.subject import Subject
 from connector.sandbox.persona.texts import Look, Values, fill, fill_url, many, usable, wrong
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_HIDDEN = ("secret", "password", "token", "code", "assertion", "key", "authorization")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +54,7 @@ def same_address(seen: Seen, url: str) -> bool:
     return (
         seen.scheme == parts.scheme
         and seen.host == parts.netloc.lower()
-        and seen.raw_path.rstrip("/") == (parts.path or "/").rstrip("/")
+        and seen.path.rstrip("/") == unquote(parts.path or "/").rstrip("/")
     )
 
 
@@ -191,10 +190,12 @@ class Checking:
     def _client(self, pairs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters with which the client proves itself; look at its header."""
         spec, subject = self.call.spec, self.subject
-        auth = spec.get("auth", "none" if self.call.spec.get("x-plain") else "client_secret_post")
+        plain = bool(spec.get("x-plain"))
+        auth = spec.get("auth", "none" if plain else "client_secret_post")
         basic = spec.get("basic", "rfc6749")
         self._basic(auth, basic)
-        if self.call.spec.get("x-plain") and auth == "none":
+        # Another pair takes the place of all that the client has (docs/endpoint-schema.md, "Calls").
+        if isinstance(basic, Mapping) or (plain and auth == "none"):
             return {}
         secret = subject.secrets.get("client_secret")
         who: dict[str, Any] = {"client_id": _literal(subject.client_id)}
@@ -202,8 +203,6 @@ class Checking:
             case "client_secret_basic":
                 return {}
             case "client_secret_post":
-                if isinstance(basic, Mapping):
-                    return {}
                 return who | ({"client_secret": same(secret)} if secret else {})
             case "client_secret_jwt" | "private_key_jwt":
                 return who | {
@@ -255,6 +254,4 @@ def _told(name: str, value: Any, values: Values, got: Any) -> str:
         said = value(got) if isinstance(got, str) else "a text was expected"
     else:
         said = wrong(value, values, got)
-    if said and any(part in name.lower() for part in _HIDDEN) and said.endswith("was expected"):
-        return f"{name} had another value"
     return f"{name}: {said}" if said else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -99,10 +100,7 @@ def _behind(checking: Checking, seen: Seen, declared: str) -> tuple[str, Seen]:
         text = declared
     raw = text.removeprefix(declared).lstrip("?&")
     more = "&".join(part for part in (seen.raw_query, raw) if part)
-    return raw, Seen(
-        method=seen.method, scheme=seen.scheme, host=seen.host, path=seen.path, raw_path=seen.raw_path,
-        raw_query=more, headers=seen.headers, body=seen.body, fragment=seen.fragment,
-    )  # fmt: skip
+    return raw, replace(seen, raw_query=more)
 
 
 def _encoding(persona: Persona, checking: Checking, raw: str) -> None:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from connector.sandbox.persona import samples
 from connector.sandbox.persona.seen import Complaint, Seen
 from connector.sandbox.persona.signed import check_declared
-from connector.sandbox.persona.standing import completed, issuer_of, steps_of
+from connector.sandbox.persona.standing import completed, issuer_of, metadata_urls, steps_of
 from connector.sandbox.persona.subject import Subject
 from connector.sandbox.persona.texts import Look, many, with_vars
 from connector.sandbox.persona.tokens import Ledger
@@ -69,6 +69,7 @@ class Persona:
         self.grant, self.subject, self.clock = grant, subject, clock
         self.lifetime_s = float(spec.get("response", {}).get("lifetime") or lifetime_s)
         self.base_values = with_vars(spec.get("vars", {}), subject.values())
+        self.metadata_urls = metadata_urls(spec, self.base_values)
         self.spec, self.metadata = completed(spec, self.base_values)
         self.issuer = issuer_of(self.spec, self.base_values)
         self.exchange = steps_of(self.spec, "exchange") if grant not in STATIC else []
@@ -102,7 +103,7 @@ class Persona:
 
     def secrets(self) -> set[str]:
         """Return every text that nobody else may ever see."""
-        own = self.subject.secrets.values()
+        own = [text for name, text in self.subject.secrets.items() if name != "username"]
         return {text for text in (*self.ledger.issued, *own, *self.seen_jwts) if len(text) >= 6}
 
     # --- what its rooms ask for ---

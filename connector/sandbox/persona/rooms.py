@@ -11,7 +11,7 @@ from connector.sandbox.persona.checking import Checking, same_address
 from connector.sandbox.persona.login import authorize, device, push
 from connector.sandbox.persona.provider import STATIC, Outcome, Persona
 from connector.sandbox.persona.seen import Seen
-from connector.sandbox.persona.standing import call_of, metadata_urls
+from connector.sandbox.persona.standing import call_of
 from connector.sandbox.persona.tokenroom import exchange_step, obtain, renew
 
 
@@ -25,7 +25,7 @@ def outcomes(persona: Persona, seen: Seen) -> list[Outcome]:
 
 
 def _metadata(persona: Persona, seen: Seen) -> list[Outcome]:
-    if any(same_address(seen, url) for url in metadata_urls(persona.spec, persona.base_values)):
+    if any(same_address(seen, url) for url in persona.metadata_urls):
         return [Outcome("metadata", lambda: JSONResponse(persona.metadata))]
     return []
 

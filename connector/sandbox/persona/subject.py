@@ -34,4 +34,6 @@ class Subject:
         """Return what templates may name of it; a setting of one of these names comes before it."""
         shown = ("client_secret", "api_key", "username", "password")
         own = {name: self.secrets[name] for name in shown if name in self.secrets}
+        if not self.keys and "private_key" in self.secrets:
+            own["private_key"] = self.secrets["private_key"]  # one that both sides share
         return {"client_id": self.client_id, **own, **self.settings}

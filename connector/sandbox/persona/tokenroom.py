@@ -15,7 +15,7 @@ from connector.sandbox.persona.provider import Outcome, Persona
 from connector.sandbox.persona.seen import Seen
 from connector.sandbox.persona.signed import check_assertion
 from connector.sandbox.persona.standing import call_of
-from connector.sandbox.persona.texts import Look
+from connector.sandbox.persona.texts import Look, many
 from connector.sandbox.persona.tokens import Asked
 
 _URN = "urn:ietf:params:oauth:"
@@ -28,7 +28,7 @@ def obtain(persona: Persona, seen: Seen) -> Outcome:
     scope = persona.scope_text(refreshable=refreshable)
     values = persona.values("token", {"scope": scope})
     if persona.grant == "two_step":
-        call.spec = {**call.spec, "x-plain": True, "auth": "none"}
+        call.spec = {**call.spec, "x-plain": True}
     checking = Checking(call, seen, values, persona.subject, now=persona.clock(), issuer=persona.issuer)
     checking.check(_standard(persona, scope))
     rename = call.spec.get("rename", {})
@@ -87,7 +87,7 @@ def _standard(persona: Persona, scope: str) -> dict[str, Any]:
         case "jwt_bearer":
             return {
                 "grant_type": f"{_URN}grant-type:jwt-bearer",
-                "assertion": _assertion(persona),
+                "assertion": _assertion(persona, scope),
                 "scope": asked,
             }
         case "token_exchange":
@@ -104,9 +104,9 @@ def _any(text: str) -> str:
     return "" if text else "it is empty"
 
 
-def _assertion(persona: Persona) -> Look:
+def _assertion(persona: Persona, scope: str) -> Look:
     if "jwt" in persona.spec:
-        look = persona.values("token")["jwt"]
+        look = persona.values("token", {"scope": scope})["jwt"]
         assert callable(look)
         return look
     url = call_of(persona.spec, "token")
@@ -140,13 +140,16 @@ def renew(persona: Persona, seen: Seen) -> list[Outcome]:
         "refresh_token": known,
     }
     if persona.grant == "two_step":
-        call.spec = {"auth": "none", **call.spec}
+        if not declared.keys() - {"rotates", "grace", "before"}:
+            return []
+        call.spec = {**call.spec, "x-plain": True}
     checking = Checking(
         call, seen, persona.values("all", more), persona.subject, now=persona.clock(), issuer=persona.issuer
     )
-    standard: dict[str, Any] = {"grant_type": "client_credentials" if shows == "client" else "refresh_token"}
-    if shows != "client":
-        standard[shows] = known
+    standard: dict[str, Any] = {}
+    if persona.grant != "two_step":
+        standard["grant_type"] = "client_credentials" if shows == "client" else "refresh_token"
+        standard |= {} if shows == "client" else {shows: known}
     if persona.spec.get("scopes", {}).get("on_token_request"):
         standard["scope"] = scope.replace("{", "{{").replace("}", "}}")
     checking.check(standard)
@@ -163,7 +166,7 @@ def renew(persona: Persona, seen: Seen) -> list[Outcome]:
                 rotated=False,
                 level=len(persona.exchange) if shows == "access_token" else 0,
             )
-        text = shown[-1] if shown else ""
+        text = shown[-1] if shown else ledger.good  # of a call that shows none
         ledger.shown[text] = ledger.shown.get(text, 0) + 1
         if text != ledger.good:
             ledger.end()
@@ -208,20 +211,20 @@ def exchange_step(persona: Persona, seen: Seen, index: int) -> Outcome:
     checked = check_step(persona, seen, call, level=index)
 
     def answer() -> Response:
-        declared = call.spec.get("response")
-        if declared is None:
+        declared = call.spec.get("response", {})
+        if "response" not in call.spec and "set" in call.spec:
             persona.ledger.access[persona.ledger.current].level = index + 1
             return step_answer(persona, [call]).response()
         last = index + 1 == len(persona.exchange)
-        lifetime_s = persona.lifetime_s if last else 600.0
+        lifetime_s = float(declared.get("lifetime") or (persona.lifetime_s if last else 600.0))
         scopes = persona.ledger.access[persona.ledger.current].scopes
         fields = {"access_token": persona.ledger.new_access(lifetime_s, index + 1, scopes)}
         if "refresh_token" in declared:
             fields["refresh_token"] = persona.ledger.new_refresh()
         made = _told(persona, declared, fields, lifetime_s)
         for name, place in call.spec.get("set", {}).items():
-            if made.get(place) is None:
-                made.put(place, persona.captures[name])
+            if made.get(many(place)[0]) is None:
+                made.put(many(place)[0], persona.captures[name])
         made.status = call.spec.get("expect", [200])[0]
         return made.response(declared.get("format", "json"))
 
