@@ -62,6 +62,7 @@ def test_what_pages_show_is_right(validator: Draft202012Validator, page: Path) -
         ({"oauth2_endpoint": "coupa", "settings": {}}, False),
         ({"oauth2_endpoint": "coupa"}, False),
         ({"oauth2_endpoint": "servicenow", "settings": {"instance": 12}}, True),
+        ({"oauth2_endpoint": "servicenow", "settings": {"instance": "${env:INSTANCE}"}}, True),
         ({"oauth2_endpoint": "servicenow", "settings": {"instance": "a/b"}}, False),
         ({"oauth2_endpoint": "servicenow", "settings": {"instance": True}}, False),
         ({"oauth2_endpoint": "nobody"}, False),
@@ -79,6 +80,24 @@ def test_accounts_by_their_endpoint(
     """Settings, grants and names are checked as far as JSON Schema can."""
     data = {"version": 1, "accounts": {"a": {"client_id": "x", **account}}}
     assert (told(validator, data) == []) is right
+
+
+@pytest.mark.parametrize(
+    ("step", "right"),
+    [
+        ({"snap": "http.read", "with": {"path": "/x", "page_size": 50}}, True),
+        ({"snap": "http.read", "with": {"path": "/x", "page_size": "${param:size}"}}, True),
+        ({"snap": "http.read", "with": {"path": "/x", "page_size": "many"}}, False),
+        ({"snap": "http.read", "with": {"path": "/x", "paginate": "offest"}}, False),
+        ({"snap": "http.read", "with": {"pth": "/x"}}, False),
+        ({"snap": "file.read"}, False),
+        ({"snap": "file.raed"}, False),
+        ({"snap": "file.read", "account": "new", "with": {"path": "x"}}, True),
+    ],
+)
+def test_steps_by_their_snap(validator: Draft202012Validator, step: Mapping[str, Any], right: bool) -> None:
+    """Options by name and kind; a parameter may stand for any of them."""
+    assert (told(validator, {"version": 1, "pipelines": {"p": {"snaps": [step]}}}) == []) is right
 
 
 @pytest.mark.parametrize(
