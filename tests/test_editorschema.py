@@ -13,8 +13,10 @@ from jsonschema import Draft202012Validator
 
 from connector.editorparts import of_annotation
 from connector.editorschema import editor_schema
+from connector.endpoint import merge
 from connector.plugins.endpoints import connector_endpoints
 from connector.registry import collect
+from connector.testing.sampled import Given, sampled
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = [Path(file) for file in connector_endpoints()]
@@ -136,3 +138,18 @@ def test_nothing_is_fetched() -> None:
             walk(each)
 
     walk(schema)
+
+
+REGISTRY = collect()
+ENDPOINTS = REGISTRY.endpoints
+GRANTS = [(name, grant) for name in sorted(ENDPOINTS) for grant in ENDPOINTS[name].grants]
+
+
+@pytest.mark.parametrize(("name", "grant"), GRANTS)
+def test_an_account_of_each_endpoint_is_right(validator: Draft202012Validator, name: str, grant: str) -> None:
+    """What the check takes: an account for each grant of each endpoint that is shipped, as the tests make them."""
+    endpoint = ENDPOINTS[name]
+    assert grant in REGISTRY.grants
+    spec = merge(endpoint.spec, endpoint.grants.get(grant) or {})
+    sample = sampled(endpoint, spec, grant, REGISTRY, Given())
+    assert told(validator, {"version": 1, **sample.opening.manifest.document.data}) == []
