@@ -158,7 +158,7 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
     if carries:
         carried = Carried(persona, seen, whole=False)
         if carried.complaints and not _is_api(persona, seen):
-            checking.complain(("api", "hosts"), f"{seen.host} is none of the API's hosts: no token went there")
+            checking.complain(("api", "hosts"), f"{seen.host} is not a host of the API: no token went there")
         else:
             checking.complaints += carried.complaints
         tokens.append(carried.token)
