@@ -33,8 +33,9 @@ class Explanation:
     history: tuple[Outcome, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON: those of the status first, then these (docs/command-line.md)."""
+        facts = asdict(self)
+        return {**facts.pop("status"), **facts}
 
 
 def explanation_of(
@@ -45,6 +46,7 @@ def explanation_of(
     now: float,
     interactive: bool,
     auto_refresh: bool,
+    local: bool = False,
     lease: Lease | None,
 ) -> Explanation:
     """Judge a record at a moment."""
@@ -55,9 +57,12 @@ def explanation_of(
         now=now,
         interactive=interactive,
         auto_refresh=auto_refresh,
+        local=local,
         lease=lease,
     )
     because, moment = _because(record, status, window, now, auto_refresh, interactive)
+    if local:
+        because, moment = "what it shows is made here, without a call, when it is needed", None
     return Explanation(
         status=status,
         because=because,

@@ -17,6 +17,8 @@ from connector.effects import Effect
 from connector.explain import Explanation, explanation_of
 from connector.grants import Grant
 from connector.inspection import Introspection
+from connector.observe import tell, who
+from connector.observing import of_token
 from connector.post import Poster
 from connector.record import Record
 from connector.reply import read_adopted
@@ -151,7 +153,8 @@ class Login:
     @property
     def interactive(self) -> bool:
         """Whether a person must take part in the beginning."""
-        return self._grant.interactive
+        pasted = {"bearer_token"} & {*self.account.secrets, *self.account.settings}
+        return self._grant.interactive and not (self.account.grant == "bearer" and pasted)
 
     def adopt(self, reply: Hidden[Mapping[str, Any]]) -> Token:
         """Make a token reply that a person holds the login of this account.
@@ -178,6 +181,8 @@ class Login:
         # A renewal under way would put the login it began with back into memory.
         self.source.settle()
         self.source.forget()
+        told = of_token(token, self._window, self._clock())
+        tell("login.done", {**who(self.account), **told}, refreshable=token.refresh_token is not None)
         return token
 
     def explanation(self) -> Explanation:
@@ -187,8 +192,9 @@ class Login:
             self._world.load(),
             window=self._window,
             now=self._clock(),
-            interactive=self._grant.interactive,
+            interactive=self.interactive,
             auto_refresh=self.account.auto_refresh,
+            local=getattr(self._grant, "local", False),
             lease=self._world.store.holder(self._world.key),
         )
 
@@ -208,6 +214,8 @@ class Login:
         there = run(logout(self._world.holder, revoke=revoke), self._world)
         self.source.settle()
         self.source.forget()
+        if there:
+            tell("login.ended", who(self.account))
         return there
 
     def introspect(self) -> Introspection:
@@ -221,7 +229,7 @@ class Login:
     def renew(self, *, force: bool = False) -> Token:
         """Renew now, whatever the state. Raises as `TokenSource.token` does."""
         record = self._world.load()
-        if self._grant.interactive and record.token is None:
+        if self.interactive and record.token is None:
             raise login_needed(self.account, record)
         return self.source.renew_now(force=force)
 
@@ -232,7 +240,8 @@ class Login:
             self._world.load(),
             window=self._window,
             now=self._clock(),
-            interactive=self._grant.interactive,
+            interactive=self.interactive,
             auto_refresh=self.account.auto_refresh,
+            local=getattr(self._grant, "local", False),
             lease=self._world.store.holder(self._world.key),
         )

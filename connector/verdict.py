@@ -17,7 +17,8 @@ from connector.tokenstore import VersionConflict
 
 def login_needed(account: Account, record: Record) -> NotAuthorizedError:
     """The error for a login that is dead or was never there."""
-    how = f"run `connector login {account.name}`"
+    pasted = account.grant == "bearer"
+    how = f"run `connector {'adopt' if pasted else 'login'} {account.name}`"
     if record.dead:
         return NotAuthorizedError(
             f"account {account.name!r} must be authorized again",
@@ -144,3 +145,15 @@ def note(record: Record) -> Generator[Effect, Any, bool]:
     except StoreError:
         pass
     return True
+
+
+def broke_off(account: Account, error: Exception) -> RenewalError:
+    """What nobody foresaw; ours to mend. Its kind is told, its words may hold a secret."""
+    return RenewalError(
+        f"the renewal for account {account.name!r} broke off",
+        account=account.name,
+        code="internal",
+        reason=f"an unexpected {type(error).__name__}",
+        resolution="please report it",
+        retry_after=5.0,
+    )

@@ -281,7 +281,7 @@ def _api(persona: Persona, carried: Carried, name: str) -> Outcome:
             return JSONResponse({"sub": "1", "email": persona.subject.person})
         if persona.slowed:
             persona.slowed -= 1
-            return _slow(persona, carried.api.get("retry", {}))
+            return _slow(persona, many(carried.api.get("retry", {}))[0])
         return JSONResponse({"ok": True})
 
     return Outcome(name, answer, carried.complaints)
