@@ -41,6 +41,7 @@ lint: .venv/.dev
 .venv/.run: pyproject.toml .ci/venv
 	@.ci/venv "$(PYTHON)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/connector schema --bundle -o .connector/schema.json
 	@touch $@
 
 .venv/.dev: .venv/.run
@@ -48,13 +49,13 @@ lint: .venv/.dev
 	@touch $@
 
 # Servers that others wrote, and a browser, for the tests that sign in to them.
-.venv/.servers: .venv/.dev tests/servers/oidc/package-lock.json .ci/servers
+.venv/.servers: .venv/.dev tests/servers/oidc/package-lock.json tests/servers/editor/package-lock.json .ci/servers
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,servers]'
 	@.ci/servers
 	@touch $@
 
 clean:
-	rm -rf .venv out .connector build dist tests/servers/oidc/node_modules
+	rm -rf .venv out .connector build dist tests/servers/oidc/node_modules tests/servers/editor/node_modules
 
 help:
 	@grep -E '^# ' Makefile | cut -c3-

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import click
 
 from connector import registry
+from connector.catalogue import Endpoints
 from connector.console import (
     FAILED,
     WRONG,
@@ -93,7 +94,7 @@ def _is_endpoint_file(path: str) -> bool:
 
 def _endpoint_file(path: str) -> _Verdict:
     raws = load(path)
-    known = {n: e for n, e in registry.collect().endpoints.items() if n not in {raw.name for raw in raws}}
+    known = Endpoints(registry.collect().endpoints, without={raw.name for raw in raws})
     _, problems = build(raws, known)
     return _Verdict(problems=problems, sound=_number(raws, "endpoint"))
 

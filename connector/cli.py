@@ -11,7 +11,6 @@ import sys
 import click
 
 from connector import __version__
-from connector.check import bundle
 from connector.checkcommand import check
 from connector.console import (
     FAILED,
@@ -38,7 +37,9 @@ from connector.logincommands import accounts, adopt, key, refresh, token
 from connector.openhost import open as open_host
 from connector.personcommands import explain, introspect, login, logout, status, test
 from connector.plugincommand import plugin
+from connector.pluginnew import new
 from connector.running import run_pipelines
+from connector.schemacommand import schema
 
 context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -215,19 +216,7 @@ def sandbox(port: int, seed: int, lifetime: float | None) -> None:
         ) from None
 
 
-@cli.command(short_help="Print a JSON Schema of what one writes.")
-@click.argument(
-    "name",
-    metavar="[manifest|account|endpoint]",
-    type=click.Choice(["manifest", "account", "endpoint"]),
-    default="manifest",
-)
-@command
-def schema(name: str) -> None:
-    """Print a JSON Schema (2020-12): of the manifest (the default), an account or an endpoint file."""
-    write_json(bundle(name))
-
-
+plugin.add_command(new)
 for each in (
     check,
     login,
@@ -243,6 +232,7 @@ for each in (
     key,
     import_group,
     plugin,
+    schema,
 ):
     cli.add_command(each)
 

@@ -50,12 +50,12 @@ def place_of(account: Account) -> Place | None:
         return None
     url = fill_url(template, account.names())
     if _WELL_KNOWN not in url:
-        return Place(urls=_well_known(url), issuer=account.issuer() or url)
+        return Place(urls=well_known(url), issuer=account.issuer() or url)
     declared = account.issuer()
     return Place(urls=(url,), issuer=declared or _issuer_behind(url), derived=not declared)
 
 
-def _well_known(issuer: str) -> tuple[str, ...]:
+def well_known(issuer: str) -> tuple[str, ...]:
     """RFC 8414 section 3.1 puts the well-known part before the issuer's path, OpenID Connect after it."""
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")

@@ -14,6 +14,7 @@ from connector import pipeline, registry
 from connector.account import Account
 from connector.accountspec import AccountSpec
 from connector.bind import bind_account
+from connector.catalogue import Endpoints
 from connector.check import near_miss
 from connector.damage import further
 from connector.endpoint import Endpoint
@@ -237,7 +238,9 @@ def open_manifest(path: str | Path, plugins: Iterable[object] = ()) -> Opening:
             )
     own = [raw for raw in manifest.endpoints if raw.name not in found.endpoints]
     built, wrong = build(own, found.endpoints)
-    opening = Opening(manifest, found, {**found.endpoints, **built}, problems=[*problems, *missing, *wrong])
+    opening = Opening(
+        manifest, found, Endpoints(built, found.endpoints), problems=[*problems, *missing, *wrong]
+    )
     _bind(opening)
     return opening
 

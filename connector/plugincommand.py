@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -62,20 +63,20 @@ def plugin_list(context: click.Context, kinds: tuple[str, ...], manifest: str | 
         show(shown)
 
 
-def _found(context: click.Context, manifest: str | None) -> tuple[Registry, dict[str, Endpoint]]:
+def _found(context: click.Context, manifest: str | None) -> tuple[Registry, Mapping[str, Endpoint]]:
     try:
         opening = open_manifest(chosen(context, manifest))
     except ManifestError as error:
         if manifest is not None or error.code != "not_found":
             raise
         found = collect()  # no manifest here: what is installed
-        return found, dict(found.endpoints)
+        return found, found.endpoints
     for problem in opening.registry.problems:
         complain(problem, kind="warning")
-    return opening.registry, dict(opening.endpoints)
+    return opening.registry, opening.endpoints
 
 
-def _rows(kind: str, found: Registry, endpoints: dict[str, Endpoint]) -> list[dict[str, Any]]:
+def _rows(kind: str, found: Registry, endpoints: Mapping[str, Endpoint]) -> list[dict[str, Any]]:
     if kind == "endpoints":
         return [_endpoint(endpoints[name], found) for name in sorted(endpoints)]
     kinds: dict[str, tuple[dict[str, Any], str]] = {

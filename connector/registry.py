@@ -16,6 +16,7 @@ from typing import Any
 import pluggy
 
 from connector import guarded, hookspecs
+from connector.catalogue import Endpoints, catalogue, names_in
 from connector.check import near_miss
 from connector.endpoint import Endpoint
 from connector.endpointfile import RawEndpoint, build, from_mapping, load
@@ -37,6 +38,13 @@ BUILT_IN = (
     "connector.plugins.snaps_shape",
     "connector.store",
 )
+
+
+def _ours(module: str) -> str:
+    return f"connector ({module})"
+
+
+_OURS = frozenset(_ours(module) for module in BUILT_IN)
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("connector_"))
 
 
@@ -45,11 +53,12 @@ class Registry:
     """Everything plugins contribute, by name.
 
     Attributes:
+        endpoints: ours are read when one is asked for by name; whoever asks for all waits for all.
         problems: what is wrong with which plugin; the rest works.
         owners: ``kind name`` -> owner, for messages.
     """
 
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     stores: dict[str, StoreOpener] = field(default_factory=dict)
     secret_sources: dict[str, SecretSource] = field(default_factory=dict)
@@ -92,11 +101,12 @@ class _Collector:
         self.manager = pluggy.PluginManager("connector")
         self.manager.add_hookspecs(hookspecs)
         self.raws: list[tuple[RawEndpoint, str]] = []
+        self.ours: dict[str, Path] = {}
         self.files: set[Path] = set()
 
     def collect(self, given: Iterable[object]) -> Registry:
         for name in BUILT_IN:
-            self.register(Found(f"connector ({name})", importlib.import_module(name)))
+            self.register(Found(_ours(name), importlib.import_module(name)))
         for found in installed():
             self.register(found)
         for index, plugin in enumerate(given):
@@ -166,7 +176,9 @@ class _Collector:
             for item in items:
                 self.endpoint(owner, item)
         claimed = [raw for raw, owner in self.raws if self.registry.claim("endpoint", raw.name, owner)]
-        self.registry.endpoints, problems = build(claimed)
+        shipped = catalogue(tuple(dict.fromkeys(self.ours.values())))
+        built, problems = build(claimed, shipped)
+        self.registry.endpoints = Endpoints(built, shipped)
         self.registry.problems += [ManifestError(problem) for problem in problems]
         for owner, items in self.call("connector_grants", list):
             for grant in items:
@@ -212,6 +224,9 @@ class _Collector:
 
     def endpoint(self, owner: str, item: Any) -> None:
         hook = "connector_endpoints"
+        if isinstance(item, Path) and owner in _OURS:
+            self.shipped(owner, item)
+            return
         if isinstance(item, (str, Path)):
             self.endpoint_file(Path(item), owner)
             return
@@ -232,6 +247,12 @@ class _Collector:
             )
         except Exception as error:
             self.registry.problems.append(broken(owner, hook, error))
+
+    def shipped(self, owner: str, file: Path) -> None:
+        """A file of ours: only its names for now, since most of its kind are never asked for."""
+        for name in names_in(file):
+            if self.registry.claim("endpoint", name, owner):
+                self.ours[name] = file
 
     def grant(self, owner: str, grant: Any) -> None:
         if not guarded.is_grant(grant):

@@ -1,4 +1,4 @@
-"""The endpoints we ship: every YAML file of this folder."""
+"""The endpoints we ship: every YAML file of this folder and of catalogue/."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ from connector.hookspecs import hookimpl
 @hookimpl
 def connector_endpoints() -> Iterable[Path]:
     """See `connector.hookspecs.connector_endpoints`."""
-    return sorted(Path(__file__).parent.glob("*.yaml"))
+    here = Path(__file__).parent
+    return [*sorted(here.glob("*.yaml")), *sorted(here.glob("catalogue/*.yaml"))]

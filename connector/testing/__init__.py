@@ -1,4 +1,4 @@
-"""What token stores and endpoint files must do, as classes of pytest tests: for ours and those of plugins.
+"""What endpoint files, token stores and grants must do, as classes of pytest tests: for ours and for others.
 
     class TestAcme(EndpointContract):
         endpoint = "acme.yaml"
@@ -8,6 +8,9 @@
         def make_store(self, tmp_path):
             return functools.partial(AcmeStore, tmp_path / "tokens")
 
+    class TestAcmeGrant(GrantContract):
+        grant = AcmeGrant()
+
 This package does not need pytest itself. To see the values in a failing assert, put
 ``pytest.register_assert_rewrite("connector.testing")`` into your ``conftest.py``.
 """
@@ -15,11 +18,12 @@ This package does not need pytest itself. To see the values in a failing assert,
 from __future__ import annotations
 
 from connector.testing.contract import EndpointContract
+from connector.testing.grants import GrantContract
 from connector.testing.leases import LeaseContract
 from connector.testing.records import RecordContract
 from connector.testing.together import TogetherContract
 
-__all__ = ["EndpointContract", "TokenStoreContract"]
+__all__ = ["EndpointContract", "GrantContract", "TokenStoreContract"]
 
 
 class TokenStoreContract(RecordContract, LeaseContract, TogetherContract):

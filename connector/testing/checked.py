@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from connector.catalogue import Endpoints
 from connector.endpoint import Endpoint
 from connector.endpointfile import RawEndpoint, build, from_mapping, load
 from connector.errors import ManifestError, Problem
@@ -35,7 +36,7 @@ def check_endpoints(
     found = registry or collect()
     raws, reports = _read(sources)
     names = {raw.name for raw in raws}
-    built, problems = build(raws, {n: e for n, e in found.endpoints.items() if n not in names})
+    built, problems = build(raws, Endpoints(found.endpoints, without=names))
     if stage is not None:
         return [*reports, *(_played(raw, built, problems, found, stage, given, persona) for raw in raws)]
     with Stage() as own:

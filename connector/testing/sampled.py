@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from connector.accountspec import AccountSpec
 from connector.bind import bind_account
+from connector.catalogue import Endpoints
 from connector.endpoint import Endpoint
 from connector.errors import SecretMissingError
 from connector.manifest import Manifest
@@ -129,7 +130,7 @@ def _opening(
     manifest = Manifest(
         path=Path(file), folder=Path(), document=document, store="memory:", accounts={NAME: spec}
     )
-    opening = Opening(manifest, found, {**registry.endpoints, endpoint.name: endpoint})
+    opening = Opening(manifest, found, Endpoints({endpoint.name: endpoint}, registry.endpoints))
     try:
         opening.accounts[NAME] = bind_account(
             spec, opening.endpoints, found.grants, schemes=found.secret_sources

@@ -47,7 +47,7 @@ def test_python_blocks_run(page: Path, folder: Path) -> None:
     """The Python of a page runs from top to bottom, in one namespace."""
     names: dict[str, object] = {"__name__": f"docs_{page.stem}"}
     for number, text in enumerate(blocks(page, "python"), 1):
-        exec(compile(text, f"{page.name}, block {number}", "exec"), names)
+        exec(compile(text, f"{page.name}, block {number}", "exec", dont_inherit=True), names)
 
 
 @pytest.mark.parametrize("page", with_blocks("yaml"), ids=lambda page: page.name)

@@ -61,7 +61,7 @@ def test_everything_is_in_the_wheel(wheel: Path) -> None:
     """All modules and data of the three source folders, under their installed names, and no test."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    expected = set()
+    expected = {"pytest_connector.py"}
     for folder, package in (
         ("connector", "connector"),
         ("plugins", "connector/plugins"),

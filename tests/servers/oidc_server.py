@@ -29,8 +29,8 @@ class OidcServer(RigProcess):
     """Settings are those of oidc/settings.mjs, in snake_case."""
 
     def __init__(self, *, log: Path, **settings: Any) -> None:
-        node = _node()
-        install()
+        node = node_program()
+        install(FOLDER)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.exact_redirect = settings.setdefault(
             "exactRedirect", f"http://127.0.0.1:{port_ahead()}/callback"
@@ -49,17 +49,17 @@ class OidcServer(RigProcess):
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def install() -> None:
-    """Its packages, as the lock says, once and again whenever the lock changes."""
-    installed = FOLDER / "node_modules" / ".package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= (FOLDER / "package-lock.json").stat().st_mtime:
+def install(folder: Path) -> None:
+    """The packages of a folder, as its lock says, once and again whenever the lock changes."""
+    installed = folder / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= (folder / "package-lock.json").stat().st_mtime:
         return
     npm = _program("npm")
     done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=FOLDER, capture_output=True, text=True
+        [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, capture_output=True, text=True
     )
     if done.returncode:
-        raise AssertionError(f"npm ci failed in {FOLDER}:\n{done.stdout}{done.stderr}")
+        raise AssertionError(f"npm ci failed in {folder}:\n{done.stdout}{done.stderr}")
 
 
 def public_jwk(key: ec.EllipticCurvePrivateKey, kid: str = "pkjwt") -> dict[str, str]:
@@ -72,7 +72,8 @@ def _base64url(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _node() -> str:
+def node_program() -> str:
+    """A Node that is young enough."""
     node = _program("node")
     # What oidc-provider calls and older ones lack; it asks for 22 and works on a late 20.
     able = "process.exit(URL.parse && require('node:crypto').hash ? 0 : 1)"
