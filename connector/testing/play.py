@@ -79,7 +79,9 @@ class Play:
         """Play everything; what cannot be played after a failure is left out."""
         with _listening() as lines:
             try:
-                sample = sampled(self.endpoint, self.spec, self.grant, self.registry, self.given)
+                sample = sampled(
+                    self.endpoint, self.spec, self.grant, self.registry, self.given, told=self.told
+                )
             except ManifestError as error:
                 problems = tuple(self.locate(p.message, ("settings",), self.grant) for p in error.problems)
                 self.report.parts.append(
@@ -218,6 +220,8 @@ class Play:
             return
         said = self.host.token(NAME).expires_at
         ends = ledger.access[ledger.current].expires_at
+        if said is None and self.persona.tells_end():
+            raise Failed("the reply says when the token ends, and that was not understood", "response")
         if said is not None and abs(said - ends) > 2:
             key = next(
                 (k for k in ("expires_at", "expires_in") if k in self.spec.get("response", {})), "lifetime"

@@ -67,12 +67,19 @@ class Sample:
 
 
 def sampled(
-    endpoint: Endpoint, spec: Mapping[str, Any], grant: str, registry: Registry, given: Given
+    endpoint: Endpoint,
+    spec: Mapping[str, Any],
+    grant: str,
+    registry: Registry,
+    given: Given,
+    *,
+    told: Mapping[str, Any] | None = None,
 ) -> Sample:
     """Make a sample account.
 
     Args:
         spec: the endpoint's mapping, what it says for the grant merged in.
+        told: the mapping that the provider goes by, where that is another.
 
     Raises ManifestError when the endpoint takes no account with this grant.
     """
@@ -99,11 +106,12 @@ def sampled(
         data["scopes"] = list(scopes)
     if grant == "password":
         data["allow_password_grant"] = True
+    known = {**_secrets(told or spec, grant, given), **secrets}
     subject = Subject(
         client_id=CLIENT_ID,
         settings=settings,
         scopes=tuple(scopes),
-        secrets={name: value for name, value in secrets.items() if not (keys and name == "private_key")},
+        secrets={name: value for name, value in known.items() if not (keys and name == "private_key")},
         keys=tuple(keys),
     )
     return Sample(opening=_opening(endpoint, data, hidden, registry), subject=subject)

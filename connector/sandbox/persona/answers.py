@@ -50,6 +50,13 @@ def token_reply(
     return answer
 
 
+def tells_end(response: Mapping[str, Any]) -> bool:
+    """Whether a reply says when the token ends."""
+    if "expires_in" in response or "expires_at" in response:
+        return True
+    return "lifetime" not in response and many(response.get("access_token")) != [""]
+
+
 def _expiry(
     answer: Answer, response: Mapping[str, Any], now: float, lifetime_s: float, turn: int, plain: bool
 ) -> None:

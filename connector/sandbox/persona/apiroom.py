@@ -52,13 +52,15 @@ class Carried:
         own = "authorization" in {name.lower() for name in self.api.get("headers", {})}
         where = token.get("in", "none" if own and not token else "header")
         name = token.get("name", "Authorization")
+        if self.persona.grant == "none":
+            return
         if basic is None and self.persona.grant == "basic":
             basic = {"username": "{username}", "password": "{password}"}
         if basic is not None:
             self._basic(basic)
             if where == "header" and name.lower() == "authorization":
                 return
-        if self.persona.grant in ("none", "basic") or where == "none":
+        if self.persona.grant == "basic" or where == "none":
             return
         got = self._found(where, name)
         prefix = token.get("prefix", "Bearer " if where == "header" else "")
@@ -157,17 +159,18 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
     checking.check({}, default_method="GET", url=step_url(persona, call))
     if carries:
         carried = Carried(persona, seen, whole=False)
-        if carried.complaints and not _is_api(persona, seen):
-            checking.complain(("api", "hosts"), f"{seen.host} is none of the API's hosts: no token went there")
+        if carried.complaints and not _may_see(persona, seen):
+            checking.complain(
+                ("api", "hosts"), f"{seen.host} is none of the API's hosts: no token went there"
+            )
         else:
             checking.complaints += carried.complaints
         tokens.append(carried.token)
     for text in tokens:
-        if (
-            text
-            and persona.grant not in STATIC
-            and persona.ledger.usable(text, level) in ("unknown", "early")
-        ):
+        said = persona.ledger.usable(text, level) if text and persona.grant not in STATIC else ""
+        if said == "early" and level == len(persona.exchange):
+            checking.complain(("exchange",), _STATES["early"])
+        elif said in ("unknown", "early"):
             checking.complain(call.steps, "the token is not that of the step before")
     return checking
 
@@ -325,10 +328,18 @@ def _slow(persona: Persona, retry: dict[str, Any]) -> Response:
 
 
 def _is_api(persona: Persona, seen: Seen) -> bool:
-    base = base_url(persona)
-    parts = urlsplit(base)
-    if base and (seen.scheme, seen.host) == (parts.scheme, parts.netloc.lower()):
+    """Whether a request goes to the API: below its base URL, or to another of its hosts."""
+    parts = urlsplit(base_url(persona))
+    if (seen.scheme, seen.host) == (parts.scheme, parts.netloc.lower()):
         return seen.raw_path.startswith(parts.path.rstrip("/"))
+    return _may_see(persona, seen)
+
+
+def _may_see(persona: Persona, seen: Seen) -> bool:
+    """Whether the host of a request is one that may see the token."""
+    base = base_url(persona)
+    if base and seen.host == urlsplit(base).netloc.lower():
+        return True
     values = persona.values("all")
     for host in persona.api_hosts():
         name = fill(host, values).lower()

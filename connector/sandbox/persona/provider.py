@@ -14,6 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from connector.sandbox.persona import samples
+from connector.sandbox.persona.answers import tells_end
 from connector.sandbox.persona.seen import Complaint, Seen
 from connector.sandbox.persona.signed import check_declared
 from connector.sandbox.persona.standing import completed, issuer_of, metadata_urls, steps_of
@@ -188,6 +189,11 @@ class Persona:
             case "never":
                 return False
         return self.turn % 2 == 0
+
+    def tells_end(self) -> bool:
+        """Whether the reply that brought the usable token says when that ends."""
+        last = self.exchange[-1].spec.get("response", {}) if self.exchange else self.spec.get("response", {})
+        return tells_end(last)
 
     def api_hosts(self) -> list[str]:
         """Return the hosts that may see the token beside that of the base URL."""
