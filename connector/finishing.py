@@ -51,7 +51,7 @@ def finish(
         else:
             outcome = yield from _call(ready, steps[0], token, exchanging=exchanging, until=until)
         if not isinstance(outcome, Token):
-            what = "run the hook after_connect" if asks_hook else words(steps[0])
+            what = "running the hook after_connect" if asks_hook else words(steps[0])
             yield from _failed(account, record, what, outcome, exchanging=exchanging)
             return None
         record = replace(record, token=outcome)
@@ -82,6 +82,8 @@ def _failed(
     account: Account, record: Record, what: str, outcome: Refusal | NoReply, *, exchanging: bool
 ) -> Generator[Effect, Any, None]:
     said = outcome.words if isinstance(outcome, NoReply) else outcome.words()
+    if isinstance(outcome, Refusal) and outcome.kind == "protocol" and outcome.status < 300:
+        said = outcome.description  # the server said yes, and not enough
     refused = isinstance(outcome, Refusal) and outcome.kind in ("login", "client", "scope")
     if refused and exchanging and record.token is not None:
         now: float = yield Now()
@@ -89,5 +91,11 @@ def _failed(
         record = replace(record, token=replace(record.token, expires_at=now, exchanges_left=0))
     asked = outcome.retry_after_s if isinstance(outcome, Refusal) else None
     yield from failed_later(
-        account, record, f"to {what}: {said}", in_doubt=False, asked_s=asked, code="step_failed"
+        account,
+        record,
+        f"{what}: {said}",
+        in_doubt=False,
+        asked_s=asked,
+        code="step_failed",
+        message=f"account {account.name!r} has a token that cannot be used yet",
     )

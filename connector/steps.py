@@ -75,12 +75,9 @@ def _dressed(account: Account, token: Token, request: TokenRequest) -> TokenRequ
     headers |= {name.lower(): (name, value) for name, value in worn.proof.items()}
     if worn.cookie:
         headers["cookie"] = ("Cookie", "=".join(worn.cookie))
-    # What this step finds out may be what the base URL lacks.
-    url = (
-        with_segment(request.url, account.base_url(token.captured), worn.segment)
-        if worn.segment
-        else request.url
-    )
+    url = request.url
+    if worn.segment:  # what this step finds out may be what the base URL lacks
+        url = with_segment(url, account.base_url(token.captured), worn.segment)
     if worn.query:
         url += ("&" if urlsplit(url).query else "?") + urlencode(worn.query)
     return replace(request, url=url, headers=tuple(headers.values()))
@@ -162,4 +159,4 @@ def _fits(element: Any, where: Mapping[str, Any], values: Mapping[str, str]) -> 
 
 def words(step: StepSpec) -> str:
     """What a step is for, in a message."""
-    return f"find out {' and '.join(step.set)}" if step.set else "exchange the token"
+    return f"finding out {' and '.join(step.set)}" if step.set else "exchanging the token"
