@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Grants whose tokens no server of the endpoint issued.
+WITHOUT_CALL = frozenset({"api_key", "basic", "bearer", "signed_jwt", "none"})
 
 
 def nothing() -> Mapping[str, Any]:
@@ -129,6 +131,7 @@ class JwtSpec:
         key: template of what signs; empty: the account's private key.
         key_encoding: ``text``, ``base64`` or ``hex``, for shared keys.
         lifetime_s: from ``iat`` to ``exp``.
+        backdate_s: how far ``iat`` lies in the past, for servers whose clock is behind.
         header, claims: further ones; None leaves a standard one out.
     """
 
@@ -136,6 +139,7 @@ class JwtSpec:
     key: str = ""
     key_encoding: str = "text"
     lifetime_s: float = 300.0
+    backdate_s: float = 0.0
     header: Params = field(default_factory=nothing)
     claims: Params = field(default_factory=nothing)
 

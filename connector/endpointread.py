@@ -109,9 +109,15 @@ def read_jwt(spec: Mapping[str, Any]) -> JwtSpec:
         key=spec.get("key", ""),
         key_encoding=spec.get("key_encoding", "text"),
         lifetime_s=float(spec.get("lifetime", 300.0)),
-        header=read_params(spec, "header", NOTHING),
-        claims=read_params(spec, "claims", NOTHING),
+        backdate_s=float(spec.get("backdate", 0.0)),
+        header=_claims(spec.get("header", {})),
+        claims=_claims(spec.get("claims", {})),
     )
+
+
+def _claims(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    # A list is a list here, as JSON has them.
+    return MappingProxyType({name: many(v) if isinstance(v, str) else v for name, v in spec.items()})
 
 
 def read_authorize(spec: Mapping[str, Any]) -> AuthorizeSpec:

@@ -284,6 +284,7 @@ class Host:
             snaps=self._opening.registry.snaps,
             clients=PipelineClients(self),
             parameters=parameters,
+            paging=self._opening.paging,
             folder=self._opening.manifest.folder,
             preview=preview,
             progress=progress,
