@@ -305,11 +305,14 @@ def state(persona: Persona, carried: Carried) -> str:
         wanted = persona.subject.settings.get(name) or secrets.get(name)
         return "" if token in ("", wanted) else "another key came"
     if grant == "signed_jwt":
+        fresh = token not in persona.seen_jwts
         persona.seen_jwts.add(token)
         if token in persona.refused_jwts:
             return "expired"
         values = persona.values("all")
-        said = check_declared(token, persona.spec.get("jwt", {}), persona.subject, values, persona.clock())
+        said = check_declared(
+            token, persona.spec.get("jwt", {}), persona.subject, values, persona.clock(), fresh=fresh
+        )
         return "expired" if said == "its claim exp is over" else said
     return persona.ledger.usable(token, len(persona.exchange))
 

@@ -58,9 +58,18 @@ def shared_key(declared: Mapping[str, Any], values: Values) -> bytes | None:
 
 
 def check_declared(
-    text: str, declared: Mapping[str, Any], subject: Subject, values: Values, now: float
+    text: str,
+    declared: Mapping[str, Any],
+    subject: Subject,
+    values: Values,
+    now: float,
+    *,
+    fresh: bool = True,
 ) -> str:
-    """Return what is wrong with a JWT as ``jwt:`` of a file declares it; empty: nothing."""
+    """Return what is wrong with a JWT as ``jwt:`` of a file declares it; empty: nothing.
+
+    `fresh`: it was not seen before, so that it must have been made just now.
+    """
     try:
         message = take_apart(text)
         verify(message, subject, shared_key(declared, values), declared.get("alg", ""))
@@ -82,6 +91,8 @@ def check_declared(
     lifetime = float(declared.get("lifetime", 300))
     began = now - float(declared.get("backdate", 0))
     own = {name: value for name, value in message.claims.items() if name not in claims}
+    if fresh and not abs(own.get("iat", began) - began) <= _SKEW_S:
+        return "its claim iat is not when the file says"
     return _wrong_times(own, now, began, lifetime)
 
 
