@@ -6,15 +6,21 @@ what a test gives comes before that.
 
 from __future__ import annotations
 
+import atexit
 import base64
+import datetime
 import functools
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -102,6 +108,8 @@ def sampled(
         hidden |= {f"settings.{name}": value} if secret else {}
         data["settings"][name] = f"${{sample:settings.{name}}}" if secret else _typed(setting, value)
     data |= {name: f"${{sample:{name}}}" for name in secrets}
+    if _auth(spec).endswith("tls_client_auth"):
+        data["tls"] = {"certificate": _certificate()}
     if scopes:
         data["scopes"] = list(scopes)
     if grant == "password":
@@ -264,6 +272,22 @@ def _keys(spec: Mapping[str, Any], grant: str) -> tuple[str, list[dict[str, Any]
     if _auth(spec) == "private_key_jwt" or (signs and not alg.startswith("HS")):
         return _key(alg or "RS256")
     return "", []
+
+
+@functools.cache
+def _certificate() -> str:
+    """The path of a certificate with its key; nothing here speaks TLS, but an account names such a file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sample")])
+    day = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, day, day + datetime.timedelta(365 * 60))
+    text = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    text += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    folder = tempfile.mkdtemp(prefix="connector-sample-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "client.pem"
+    path.write_bytes(text)
+    return str(path)
 
 
 @functools.cache

@@ -149,7 +149,17 @@ scopes: {default: [x]}
 api: {base_url: https://id.example.com/api, basic: {username: "{access_token}", password: x}}
 """)
 
-ALL = [RICH, CLIENT, JWT, LOGIN, KEY, PASSED, META, DEVICE, METADATA, ASSERTING]
+BOUND: dict[str, Any] = yaml.safe_load("""
+schema: 1
+endpoint: bound
+grants: [authorization_code, client_credentials]
+authorize: {url: https://auth.example.com/authorize}
+token: {url: https://auth.example.com/token, auth: tls_client_auth}
+dpop: true
+api: {base_url: https://api.example.com}
+""")
+
+ALL = [RICH, CLIENT, JWT, LOGIN, KEY, PASSED, META, DEVICE, METADATA, ASSERTING, BOUND]
 
 
 def changed(spec: Mapping[str, Any], place: str, value: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from persona_room import (
     ALL,
     ASSERTING,
+    BOUND,
     CLIENT,
     DEVICE,
     GONE,
@@ -146,6 +147,8 @@ LIES: list[tuple[dict[str, Any], str, Any, str]] = [
     (ASSERTING, "jwt|claims|aud", "https://other.example.com/", "token"),
     (ASSERTING, "jwt|claims|scope", GONE, "token"),
     (ASSERTING, "api|basic|password", "y", "api/basic/password"),
+    (BOUND, "dpop", False, "dpop"),
+    (BOUND, "token|auth", "client_secret_post", "token/auth"),
 ]
 
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from starlette.responses import JSONResponse, Response
 
 from connector.sandbox.persona.answers import expired
+from connector.sandbox.persona.bound import prove
 from connector.sandbox.persona.checking import Call, Checking, same_address
 from connector.sandbox.persona.places import Answer, put
 from connector.sandbox.persona.provider import STATIC, Outcome, Persona
@@ -63,15 +64,23 @@ class Carried:
         if self.persona.grant == "basic" or where == "none":
             return
         got = self._found(where, name)
-        prefix = token.get("prefix", "Bearer " if where == "header" else "")
+        bound = bool(self.persona.spec.get("dpop")) and self.persona.grant not in STATIC
+        prefix = "DPoP " if bound else token.get("prefix", "Bearer " if where == "header" else "")
         if got is None:
             self.complain(("api", "token"), f"no token came in the {where}" + f" {name}" * (where != "path"))
         elif not got.startswith(prefix):
             self.complain(("api", "token", "prefix"), f"the token did not stand behind {prefix!r}")
         else:
             self.token = got.removeprefix(prefix)
+            if bound:
+                self._proof()
         if (where, name.lower()) != ("header", "authorization") and basic is None:
             self._no_authorization()
+
+    def _proof(self) -> None:
+        key, said = prove(self.seen, self.persona.clock(), self.token)
+        if said or key != self.persona.bound_to:
+            self.complain(("dpop",), said or "another key was proven than that of the login")
 
     def _no_authorization(self) -> None:
         declared = {name.lower() for name in self.api.get("headers", {})}

@@ -51,7 +51,7 @@ def _page(persona: Persona) -> Call:
     spec = {"method": "GET", "body": "query", "x-plain": True}
     spec |= {key: own[key] for key in ("url", "params", "rename") if key in own}
     # OpenID Connect Core section 11 has clients add it.
-    return Call(steps=("authorize",), spec=spec, own=spec, optional=frozenset({"prompt"}))
+    return Call(steps=("authorize",), spec=spec, own=spec, optional=frozenset({"prompt", "dpop_jkt"}))
 
 
 def authorize(persona: Persona, seen: Seen) -> Outcome:

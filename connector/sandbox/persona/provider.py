@@ -54,6 +54,7 @@ class Persona:
     Attributes:
         complaints: everything that was wrong with a request.
         counts: well-made calls by name: ``authorize``, ``token``, ``refresh``, ``api``, ...
+        bound_to: thumbprint of the key that tokens are bound to (``dpop``).
         foreign: requests to hosts that the file does not name.
         slowed: how many API requests are still to be told to wait.
     """
@@ -84,6 +85,7 @@ class Persona:
         self.slowed = 0
         self.locked = False
         self.pushed_state = ""
+        self.bound_to = ""
         self.wait_s = 3
         self.complaints: list[Complaint] = []
         self.counts: Counter[str] = Counter()
