@@ -7,10 +7,12 @@ wires, its clock and its secrets are given.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
+from connector.accountspec import text
 from connector.endpoint import Endpoint, merge
 from connector.errors import ConnectorError, ManifestError, Problem
 from connector.host import Host
@@ -77,6 +79,7 @@ class Play:
                     Part(name="account", words="no account could be made", problems=problems)
                 )
                 return self.report
+            self._choices()
             self.persona = Persona(self.told, self.grant, sample.subject, clock=self.clock)
             way = self.stage.admit(self.persona)
             try:
@@ -89,6 +92,21 @@ class Play:
             finally:
                 self.stage.dismiss(way)
         return self.report
+
+    def _choices(self) -> None:
+        """Whether every choice of every setting makes an account: a table may lack one of them."""
+        problems, count = [], 0
+        for name, setting in self.spec.get("settings", {}).items():
+            for choice in setting.get("enum", ()):
+                count += 1
+                given = replace(self.given, settings={**self.given.settings, name: text(choice)})
+                try:
+                    sampled(self.endpoint, self.spec, self.grant, self.registry, given)
+                except ManifestError as error:
+                    words = f"{name}: {choice}: {error.problems[0].message}"
+                    problems.append(self.locate(words, ("settings", name, "enum"), self.grant))
+        if count:
+            self.report.parts.append(Part(name="choices", words=f"{count} of them", problems=tuple(problems)))
 
     def _host(self, opening: Opening, way: Way) -> Host:
         return Host(

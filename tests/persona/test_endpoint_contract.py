@@ -58,6 +58,21 @@ def test_a_problem_names_file_line_and_key(tmp_path: Path) -> None:
     }
 
 
+def test_every_choice_makes_an_account() -> None:
+    """A table that lacks one of a setting's choices leaves URLs that cannot be built."""
+    spec: dict[str, Any] = {
+        "schema": 1,
+        "endpoint": "acme",
+        "settings": {"region": {"enum": ["eu", "us"], "default": "eu"}},
+        "vars": {"host": {"from": "region", "map": {"eu": "eu.example.com"}}},
+        "token": {"url": "https://{host}/token"},
+        "grants": ["client_credentials"],
+        "api": {"base_url": "https://{host}"},
+    }
+    (report,) = check_endpoints([spec])
+    assert ["region: us" in str(problem) for problem in report.problems] == [True]
+
+
 def test_what_is_wrong_with_the_file_itself_comes_first(tmp_path: Path) -> None:
     """Nothing is played of a file that the schema refuses, or that extends nothing."""
     (tmp_path / "one.yaml").write_text("schema: 1\nendpoint: one\ntoken: {uri: x}\n")
