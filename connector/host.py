@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import socket
 import threading
@@ -26,6 +25,7 @@ from connector.gate import AsyncGate, Gate, closed
 from connector.identity import Identity, identify
 from connector.inspection import Introspection
 from connector.login import Authorization, DeviceLogin, Login
+from connector.observe import unwatch
 from connector.opening import Opening
 from connector.post import Poster
 from connector.recordkey import record_key
@@ -40,8 +40,6 @@ from connector.token import Token
 from connector.transport import AsyncTransport, Transport
 from connector.vault import Vault
 from connector.wire import AsyncWire, Wire
-
-log = logging.getLogger("connector")
 
 
 class Host:
@@ -303,6 +301,7 @@ class Host:
             self._closed = True
         for login in self._logins.values():
             login.source.settle()
+            unwatch(login.source)
         try:
             self._closing.close()
         finally:

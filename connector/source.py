@@ -7,7 +7,6 @@ else is a flight: one thread that runs `flow.renew` to its end, whoever stops wa
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import random
 import threading
@@ -15,6 +14,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 
 from connector.account import Account
 from connector.counts import Counts as Counts
@@ -23,11 +23,12 @@ from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, S
 from connector.flight import Flight, landed
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
+from connector.observe import count, here, lasting, tell, waiting, watch, who
+from connector.observing import end_renewal, fail_renewal, needs_login, of_memory
 from connector.record import Record
 from connector.suspicion import Suspicion
 from connector.token import Token, Window
-
-log = logging.getLogger("connector")
+from connector.verdict import broke_off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class TokenSource:
         patience_s: float = 60.0,
     ) -> None:
         self.account = account
-        self.counts = Counts()
+        self.counts = Counts(told=partial(count, account))
         self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
         self._grant = grant
         self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
@@ -87,15 +88,21 @@ class TokenSource:
         self._quiet_until = 0.0  # no renewal at all: `_error` is the answer
         self._error: ConnectorError | None = None
         self._errors_in_a_row = 0
+        self._login_needed = False
         self._epoch = 0
         self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
         self._known: tuple[str, Mapping[str, str]] | None = None
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
         _sources.add(self)
+        watch(self)
 
     def now(self) -> float:
         """The time, seconds since the epoch."""
         return self._clock()
+
+    def measured(self) -> dict[str, float]:
+        """What the gauges of `connector.measures` show of the token in memory."""
+        return of_memory(self._record, self._clock(), self._login_needed)
 
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.
@@ -111,7 +118,8 @@ class TokenSource:
             found, looks = self._look(fresh), looks + 1
             if isinstance(found, Token):
                 return found
-            wait([found], self._patience_s)
+            with waiting(self.account):
+                wait([found], self._patience_s)
             if not found.done():
                 raise self._slow()
             token = self._landed(found, fresh)
@@ -127,7 +135,8 @@ class TokenSource:
                 return found
             # Bounded without a timer of the event loop: the flow's own patience and the token call's
             # timeouts end the flight, and cancelling this task ends the waiting.
-            await landed(found)
+            with waiting(self.account):
+                await landed(found)
             token = self._landed(found, fresh)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
@@ -139,6 +148,7 @@ class TokenSource:
         renewed by itself.
         """
         self.counts.add("rejections")
+        tell("token.rejected", who(self.account), token=token.fingerprint)
         with self._lock:
             current = self._record.token if self._record is not None else None
             if current is not None and current.fingerprint != token.fingerprint:
@@ -178,9 +188,10 @@ class TokenSource:
         record = self._world.load()
         rejected = record.token.fingerprint if record.token else ""
         account = replace(self.account, auto_refresh=True)
+        origin = here()
         while True:
             landing = self._flight.join(
-                lambda: self._fly(rejected=rejected, account=account, on_demand=not force)
+                lambda: self._fly(rejected=rejected, account=account, on_demand=not force, origin=origin)
             ).result()
             if landing.record is not None and landing.record.token is not None:
                 if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
@@ -204,6 +215,7 @@ class TokenSource:
         with self._lock:
             self._epoch += 1  # what a flight under way brings is of the old login
             self._held, self._record, self._rejected, self._error = None, None, "", None
+            self._login_needed = False
             self._later_until = self._quiet_until = 0.0
 
     def _look(self, fresh: bool) -> Token | Future[_Landing]:
@@ -245,13 +257,22 @@ class TokenSource:
         raise _copy(landing.error)
 
     def _begin(self, *, early: bool) -> Future[_Landing]:
-        rejected = self._rejected
-        return self._flight.join(lambda: self._fly(rejected=rejected, early=early))
+        rejected, origin = self._rejected, here()
+        return self._flight.join(lambda: self._fly(rejected=rejected, early=early, origin=origin))
 
     def _fly(
-        self, *, rejected: str, early: bool = False, on_demand: bool = False, account: Account | None = None
+        self,
+        *,
+        rejected: str,
+        early: bool = False,
+        on_demand: bool = False,
+        account: Account | None = None,
+        origin: object | None = None,
     ) -> _Landing:
-        """One renewal, in the flight's thread."""
+        """One renewal, in the flight's thread. `origin`: what `observe.here` said where it was begun."""
+        about = {**who(self.account), "early": early, "rejected": bool(rejected)}
+        renewal = lasting("connector.renewal", about, parent=origin)
+        tell("renewal.started", about)
         with self._lock:
             before, epoch = self._record, self._epoch
         wish = Wish(
@@ -273,21 +294,25 @@ class TokenSource:
             landing = replace(landing, error=_copy(error))
         except Exception as error:
             # Ours to mend; whoever waits still gets an error of the promised kind, without its frames.
-            landing = replace(landing, error=_broken(self.account, error))
+            landing = replace(landing, error=broke_off(self.account, error))
         with self._lock:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
         if landing.error is not None:
-            self._tell_failure(landing.error, early)
+            self.counts.add("failed_renewals")
+            fail_renewal(renewal, landing.error, works=early)
         elif landing.record is not None:
-            if self.counts.token_calls > calls and landing.record.renewals:
+            called, same = self.counts.token_calls > calls, _same(before, landing.record)
+            if called and landing.record.renewals:
                 self.counts.add("renewals")
-            self._tell(landing.record, _same(before, landing.record))
+            now = self._clock()
+            end_renewal(renewal, landing.record, window=self._window, now=now, called=called, same=same)
         return landing
 
     def _take(self, landing: _Landing, before: Record | None) -> None:
         """Put what a flight brought into memory. Under the lock."""
         now, record = self._clock(), landing.record
+        self._login_needed = needs_login(landing.error, before=self._login_needed)
         if record is None:
             self._take_failure(landing, now)
             return
@@ -327,28 +352,6 @@ class TokenSource:
         self._error = error
         self._quiet_until = now + pause
 
-    def _tell(self, record: Record, same: bool) -> None:
-        token = record.token
-        assert token is not None
-        log.log(
-            logging.WARNING if record.unsaved else logging.INFO,
-            "token.%s account=%s token=%s expires_in=%s",
-            "unsaved" if record.unsaved else ("same" if same else "ready"),
-            self.account.name,
-            token.fingerprint,
-            "unknown" if token.expires_at is None else f"{token.expires_at - self._clock():.0f}s",
-        )
-
-    def _tell_failure(self, error: ConnectorError, early: bool) -> None:
-        self.counts.add("failed_renewals")
-        log.log(
-            logging.WARNING if early else logging.ERROR,
-            "token.failed account=%s code=%s: %s",
-            self.account.name,
-            error.code,
-            error,
-        )
-
     def _again(self, error: ConnectorError, now: float) -> ConnectorError:
         copy = _copy(error)
         if isinstance(copy, RenewalError):
@@ -374,17 +377,6 @@ class TokenSource:
 def _same(before: Record | None, record: Record) -> bool:
     old = before.token if before is not None else None
     return old is not None and record.token is not None and old.fingerprint == record.token.fingerprint
-
-
-def _broken(account: Account, error: Exception) -> RenewalError:
-    return RenewalError(
-        f"the renewal for account {account.name!r} broke off",
-        account=account.name,
-        code="internal",
-        reason=f"an unexpected {type(error).__name__}",
-        resolution="please report it",
-        retry_after=5.0,
-    )
 
 
 def _copy(error: ConnectorError) -> ConnectorError:

@@ -275,7 +275,7 @@ def api_outcomes(persona: Persona, seen: Seen) -> list[Outcome]:
 def _steps_or_expired(persona: Persona, carried: Carried, here: list[tuple[Call, str]]) -> Any:
     def answer() -> Response:
         if state(persona, carried) == "expired":
-            return expired(carried.api).response()
+            return expired(carried.api, persona.turn).response()
         return step_answer(persona, [call for call, _ in here]).response()
 
     return answer
@@ -288,12 +288,12 @@ def _api(persona: Persona, carried: Carried, name: str) -> Outcome:
 
     def answer() -> Response:
         if said == "expired":
-            return expired(carried.api).response()
+            return expired(carried.api, persona.turn).response()
         if name == "userinfo":
             return JSONResponse({"sub": "1", "email": persona.subject.person})
         if persona.slowed:
             persona.slowed -= 1
-            return _slow(persona, carried.api.get("retry", {}))
+            return _slow(persona, many(carried.api.get("retry", {}))[persona.limit])
         return JSONResponse({"ok": True})
 
     return Outcome(name, answer, carried.complaints)

@@ -56,7 +56,7 @@ class Persona:
         counts: well-made calls by name: ``authorize``, ``token``, ``refresh``, ``api``, ...
         bound_to: thumbprint of the key that tokens are bound to (``dpop``).
         foreign: requests to hosts that the file does not name.
-        slowed: how many API requests are still to be told to wait.
+        slowed: how many API requests are still to be told to wait; `limit`: by which of the declared ways.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Persona:
         self.ledger = Ledger(clock)
         self.turn = 0
         self.pending = 1
-        self.slowed = 0
+        self.slowed = self.limit = 0
         self.locked = False
         self.pushed_state = ""
         self.bound_to = ""
