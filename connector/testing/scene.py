@@ -201,7 +201,7 @@ class Scene:
 
     def waiting(self) -> str:
         """A limit is waited for, in whichever of the declared ways it is told."""
-        ways = many(self.spec.get("api", {}).get("retry", {}))
+        ways = many(self.persona.spec.get("api", {}).get("retry", {}))
         for self.persona.limit in range(len(ways)):
             self.persona.slowed, slept = 1, self.clock.slept
             self._ask("sync" if self.persona.limit % 2 else "asyncio")

@@ -60,7 +60,9 @@ api:
   headers: {X-Shop: "{shop}"}
   query: {lang: en}
   expired: {status: [200, 401], body: {/code: [40001, 40014]}}
-  retry: {status: [429, 403], after: [X-Wait], remaining: X-Left}
+  retry:
+    - {status: [429, 403], after: [X-Wait], remaining: X-Left}
+    - {status: [200], body: {/busy: [true, "yes"]}, at: [X-Until]}
 test: {path: /me, expect: [200], label: /email}
 """)
 
