@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
-from persona_room import RICH, changed
+from persona_room import CLIENT, RICH, changed
 
 from connector.testing import EndpointContract
 from connector.testing.checked import check_endpoints
+from connector.testing.sampled import Given
 
 
 class TestRich(EndpointContract):
@@ -56,6 +57,15 @@ def test_a_problem_names_file_line_and_key(tmp_path: Path) -> None:
     assert {(p.file, p.line, p.pointer) for p in report.problems} == {
         (str(path), 8, "/grants/client_credentials/token/auth")
     }
+
+
+def test_what_a_person_says_cannot_leave_its_place_in_a_path() -> None:
+    """Slashes and question marks of a setting are part of its value, in steps as everywhere."""
+    spec = changed(CLIENT, "settings", {"folder": {"title": "Folder"}})
+    spec["test"] = {"path": "/folders/{folder}?fields=name", "label": "/name"}
+    given = Given(settings={"folder": "a b/../c?d=1#e"})
+    (report,) = check_endpoints([spec], given=given)
+    assert [str(problem) for problem in report.problems] == []
 
 
 def test_every_choice_makes_an_account() -> None:

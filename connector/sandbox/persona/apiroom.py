@@ -132,7 +132,7 @@ def step_url(persona: Persona, call: Call) -> str:
     path = usable(many(call.spec.get("path")), values)
     if path is None:
         return ""
-    if path.startswith("{"):
+    if path.startswith("{") and "://" in fill(path, values):
         return fill_url(path, values)
     filled = fill_path(path, values)
     return f"{base_url(persona).rstrip('/')}/{filled.lstrip('/')}"
