@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
 from connector.console import WRONG, command, complain, json_option, printable, say, show, table, write_json
-from connector.testing.checked import check_endpoints
-from connector.testing.report import EndpointReport, GrantReport
+
+if TYPE_CHECKING:
+    from connector.testing.report import EndpointReport, GrantReport
 
 
 @click.command("check", short_help="Endpoint files from end to end, against a server made from each.")
@@ -23,6 +25,9 @@ def plugin_check(files: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     A server that behaves as the file declares is started on this machine; nothing else is called. One line
     per problem, FILE:LINE:COLUMN first. Exit code 2: a file is wrong.
     """
+    # Late: a server comes with it, and no other command needs one.
+    from connector.testing.checked import check_endpoints
+
     reports = check_endpoints(files)
     if as_json:
         write_json({"ok": not _problems(reports), "endpoints": [report.as_json() for report in reports]})

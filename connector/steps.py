@@ -15,7 +15,7 @@ from connector.endpointparts import StepSpec
 from connector.filling import text_of
 from connector.reading import cleaned, parse, pointed
 from connector.reply import Refusal, Reply, captured_of, exchanged, read_refusal, says_error
-from connector.template import TemplateError, check_url, fill, fill_first, fill_url, names
+from connector.template import TemplateError, check_url, fill, fill_first, fill_path, fill_url, names
 from connector.token import Token
 from connector.tokenrequest import TokenRequest, build
 
@@ -32,7 +32,7 @@ def step_url(account: Account, step: StepSpec, values: Mapping[str, str]) -> str
     """Where a step's call goes. Raises TemplateError."""
     if step.request.url:
         return fill_first(step.request.url, values, fill_url)
-    path = fill_first(step.path or ("",), values)
+    path = fill_first(step.path or ("",), values, fill_path)
     if "://" in path:
         return check_url(path)
     base = fill_first(account.endpoint.api.base_url, values, fill_url)

@@ -72,6 +72,17 @@ def fill_url(template: str, values: Mapping[str, str]) -> str:
     return check_url(f"{head}://{authority}{_fill_tail(rest[end:], values)}")
 
 
+def fill_path(template: str, values: Mapping[str, str]) -> str:
+    """Fill a template of a path, with a query perhaps: values are percent-encoded.
+
+    One that begins with ``{name}`` may take a whole URL as the value of that name.
+    """
+    whole = re.match(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}", template)
+    if whole and "://" in values.get(whole[1], ""):
+        return fill_url(template, values)
+    return _fill_tail(template, values)
+
+
 def _fill_tail(text: str, values: Mapping[str, str]) -> str:
     return fill(text, values, lambda value: quote(value, safe=""))
 

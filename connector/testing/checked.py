@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from connector.testing.play import Play
 from connector.testing.report import EndpointReport
 from connector.testing.sampled import Given
 from connector.testing.wires import Stage
+from connector.yamlfile import join
 
 
 def check_endpoints(
@@ -104,14 +106,8 @@ def _place(raw: RawEndpoint, message: str, steps: tuple[str | int, ...], grant: 
     own = raw.spec.get("grants")
     if isinstance(own, Mapping) and steps and isinstance(own.get(grant), Mapping) and steps[0] in own[grant]:
         steps = ("grants", grant, *steps)
-    hint = "" if _written(raw.spec, steps) else f"the key to blame is {'.'.join(map(str, steps))}"
-    return raw.problem(message, *steps, hint=hint)
-
-
-def _written(spec: Any, steps: tuple[str | int, ...]) -> bool:
-    for step in steps:
-        known = spec if isinstance(spec, Mapping) else dict(enumerate(spec)) if isinstance(spec, list) else {}
-        if step not in known:
-            return False
-        spec = known[step]
-    return True
+    found = raw.problem(message, *steps)
+    if found.pointer == join(raw.pointer, *steps):
+        return found
+    # It came with `extends`, stands nowhere, or the endpoint is no file.
+    return replace(found, hint=f"the key to blame is {'.'.join(map(str, steps))}")

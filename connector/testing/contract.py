@@ -60,7 +60,7 @@ class EndpointContract:
 
     def test_each_grant_signs_in(self) -> None:
         """A person's through the redirect or on another device, the others by themselves."""
-        self._holds("account", "login")
+        self._holds("account", "choices", "login")
 
     def test_requests_are_authenticated(self) -> None:
         """The token, headers and parameters are where the file says, sync and asyncio alike."""

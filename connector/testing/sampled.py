@@ -6,15 +6,21 @@ what a test gives comes before that.
 
 from __future__ import annotations
 
+import atexit
 import base64
+import datetime
 import functools
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -68,12 +74,19 @@ class Sample:
 
 
 def sampled(
-    endpoint: Endpoint, spec: Mapping[str, Any], grant: str, registry: Registry, given: Given
+    endpoint: Endpoint,
+    spec: Mapping[str, Any],
+    grant: str,
+    registry: Registry,
+    given: Given,
+    *,
+    told: Mapping[str, Any] | None = None,
 ) -> Sample:
     """Make a sample account.
 
     Args:
         spec: the endpoint's mapping, what it says for the grant merged in.
+        told: the mapping that the provider goes by, where that is another.
 
     Raises ManifestError when the endpoint takes no account with this grant.
     """
@@ -96,15 +109,18 @@ def sampled(
         hidden |= {f"settings.{name}": value} if secret else {}
         data["settings"][name] = f"${{sample:settings.{name}}}" if secret else _typed(setting, value)
     data |= {name: f"${{sample:{name}}}" for name in secrets}
+    if _auth(spec).endswith("tls_client_auth"):
+        data["tls"] = {"certificate": _certificate()}
     if scopes:
         data["scopes"] = list(scopes)
     if grant == "password":
         data["allow_password_grant"] = True
+    known = {**_secrets(told or spec, grant, given), **secrets}
     subject = Subject(
         client_id=CLIENT_ID,
         settings=settings,
         scopes=tuple(scopes),
-        secrets={name: value for name, value in secrets.items() if not (keys and name == "private_key")},
+        secrets={name: value for name, value in known.items() if not (keys and name == "private_key")},
         keys=tuple(keys),
     )
     return Sample(opening=_opening(endpoint, data, hidden, registry), subject=subject)
@@ -257,6 +273,22 @@ def _keys(spec: Mapping[str, Any], grant: str) -> tuple[str, list[dict[str, Any]
     if _auth(spec) == "private_key_jwt" or (signs and not alg.startswith("HS")):
         return _key(alg or "RS256")
     return "", []
+
+
+@functools.cache
+def _certificate() -> str:
+    """The path of a certificate with its key; nothing here speaks TLS, but an account names such a file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sample")])
+    day = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, day, day + datetime.timedelta(365 * 60))
+    text = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    text += key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    folder = tempfile.mkdtemp(prefix="connector-sample-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "client.pem"
+    path.write_bytes(text)
+    return str(path)
 
 
 @functools.cache

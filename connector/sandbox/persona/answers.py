@@ -50,6 +50,13 @@ def token_reply(
     return answer
 
 
+def tells_end(response: Mapping[str, Any]) -> bool:
+    """Whether a reply says when the token ends."""
+    if "expires_in" in response or "expires_at" in response:
+        return True
+    return "lifetime" not in response and many(response.get("access_token")) != [""]
+
+
 def _expiry(
     answer: Answer, response: Mapping[str, Any], now: float, lifetime_s: float, turn: int, plain: bool
 ) -> None:
@@ -104,14 +111,15 @@ def refusal(
     return answer
 
 
-def expired(api: Mapping[str, Any]) -> Answer:
-    """Return what the API says to a token that is no longer good."""
-    declared = many(api.get("expired", {}))[0]
+def expired(api: Mapping[str, Any], turn: int) -> Answer:
+    """Return what the API says to a token that is no longer good; of several ways each has its turn."""
+    ways = many(api.get("expired", {}))
+    declared = ways[turn % len(ways)]
     answer = Answer(declared.get("status", [401])[0])
     bodies = list(declared.get("body", {}).items())
     if bodies:
-        at, values = bodies[0]
-        answer.put(at, many(values)[0])
+        at, values = bodies[turn % len(bodies)]
+        answer.put(at, many(values)[turn % len(many(values))])
     elif answer.status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     return answer

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from starlette.responses import JSONResponse, Response
 
 from connector.sandbox.persona.answers import expired
+from connector.sandbox.persona.bound import prove
 from connector.sandbox.persona.checking import Call, Checking, same_address
 from connector.sandbox.persona.places import Answer, put
 from connector.sandbox.persona.provider import STATIC, Outcome, Persona
@@ -52,24 +53,34 @@ class Carried:
         own = "authorization" in {name.lower() for name in self.api.get("headers", {})}
         where = token.get("in", "none" if own and not token else "header")
         name = token.get("name", "Authorization")
+        if self.persona.grant == "none":
+            return
         if basic is None and self.persona.grant == "basic":
             basic = {"username": "{username}", "password": "{password}"}
         if basic is not None:
             self._basic(basic)
             if where == "header" and name.lower() == "authorization":
                 return
-        if self.persona.grant in ("none", "basic") or where == "none":
+        if self.persona.grant == "basic" or where == "none":
             return
         got = self._found(where, name)
-        prefix = token.get("prefix", "Bearer " if where == "header" else "")
+        bound = bool(self.persona.spec.get("dpop")) and self.persona.grant not in STATIC
+        prefix = "DPoP " if bound else token.get("prefix", "Bearer " if where == "header" else "")
         if got is None:
             self.complain(("api", "token"), f"no token came in the {where}" + f" {name}" * (where != "path"))
         elif not got.startswith(prefix):
             self.complain(("api", "token", "prefix"), f"the token did not stand behind {prefix!r}")
         else:
             self.token = got.removeprefix(prefix)
+            if bound:
+                self._proof()
         if (where, name.lower()) != ("header", "authorization") and basic is None:
             self._no_authorization()
+
+    def _proof(self) -> None:
+        key, said = prove(self.seen, self.persona.clock(), self.token)
+        if said or key != self.persona.bound_to:
+            self.complain(("dpop",), said or "another key was proven than that of the login")
 
     def _no_authorization(self) -> None:
         declared = {name.lower() for name in self.api.get("headers", {})}
@@ -121,7 +132,7 @@ def step_url(persona: Persona, call: Call) -> str:
     path = usable(many(call.spec.get("path")), values)
     if path is None:
         return ""
-    if path.startswith("{"):
+    if path.startswith("{") and "://" in fill(path, values):
         return fill_url(path, values)
     filled = fill_path(path, values)
     return f"{base_url(persona).rstrip('/')}/{filled.lstrip('/')}"
@@ -157,17 +168,18 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
     checking.check({}, default_method="GET", url=step_url(persona, call))
     if carries:
         carried = Carried(persona, seen, whole=False)
-        if carried.complaints and not _is_api(persona, seen):
-            checking.complain(("api", "hosts"), f"{seen.host} is not a host of the API: no token went there")
+        if carried.complaints and not _may_see(persona, seen):
+            checking.complain(
+                ("api", "hosts"), f"{seen.host} is none of the API's hosts: no token went there"
+            )
         else:
             checking.complaints += carried.complaints
         tokens.append(carried.token)
     for text in tokens:
-        if (
-            text
-            and persona.grant not in STATIC
-            and persona.ledger.usable(text, level) in ("unknown", "early")
-        ):
+        said = persona.ledger.usable(text, level) if text and persona.grant not in STATIC else ""
+        if said == "early" and level == len(persona.exchange):
+            checking.complain(("exchange",), _STATES["early"])
+        elif said in ("unknown", "early"):
             checking.complain(call.steps, "the token is not that of the step before")
     return checking
 
@@ -263,7 +275,7 @@ def api_outcomes(persona: Persona, seen: Seen) -> list[Outcome]:
 def _steps_or_expired(persona: Persona, carried: Carried, here: list[tuple[Call, str]]) -> Any:
     def answer() -> Response:
         if state(persona, carried) == "expired":
-            return expired(carried.api).response()
+            return expired(carried.api, persona.turn).response()
         return step_answer(persona, [call for call, _ in here]).response()
 
     return answer
@@ -276,12 +288,12 @@ def _api(persona: Persona, carried: Carried, name: str) -> Outcome:
 
     def answer() -> Response:
         if said == "expired":
-            return expired(carried.api).response()
+            return expired(carried.api, persona.turn).response()
         if name == "userinfo":
             return JSONResponse({"sub": "1", "email": persona.subject.person})
         if persona.slowed:
             persona.slowed -= 1
-            return _slow(persona, many(carried.api.get("retry", {}))[0])
+            return _slow(persona, many(carried.api.get("retry", {}))[persona.limit])
         return JSONResponse({"ok": True})
 
     return Outcome(name, answer, carried.complaints)
@@ -302,11 +314,14 @@ def state(persona: Persona, carried: Carried) -> str:
         wanted = persona.subject.settings.get(name) or secrets.get(name)
         return "" if token in ("", wanted) else "another key came"
     if grant == "signed_jwt":
+        fresh = token not in persona.seen_jwts
         persona.seen_jwts.add(token)
         if token in persona.refused_jwts:
             return "expired"
         values = persona.values("all")
-        said = check_declared(token, persona.spec.get("jwt", {}), persona.subject, values, persona.clock())
+        said = check_declared(
+            token, persona.spec.get("jwt", {}), persona.subject, values, persona.clock(), fresh=fresh
+        )
         return "expired" if said == "its claim exp is over" else said
     return persona.ledger.usable(token, len(persona.exchange))
 
@@ -325,10 +340,18 @@ def _slow(persona: Persona, retry: dict[str, Any]) -> Response:
 
 
 def _is_api(persona: Persona, seen: Seen) -> bool:
-    base = base_url(persona)
-    parts = urlsplit(base)
-    if base and (seen.scheme, seen.host) == (parts.scheme, parts.netloc.lower()):
+    """Whether a request goes to the API: below its base URL, or to another of its hosts."""
+    parts = urlsplit(base_url(persona))
+    if (seen.scheme, seen.host) == (parts.scheme, parts.netloc.lower()):
         return seen.raw_path.startswith(parts.path.rstrip("/"))
+    return _may_see(persona, seen)
+
+
+def _may_see(persona: Persona, seen: Seen) -> bool:
+    """Whether the host of a request is one that may see the token."""
+    base = base_url(persona)
+    if base and seen.host == urlsplit(base).netloc.lower():
+        return True
     values = persona.values("all")
     for host in persona.api_hosts():
         name = fill(host, values).lower()

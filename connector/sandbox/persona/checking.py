@@ -113,7 +113,7 @@ class Checking:
         """Work out which parameters must come, by the names that they have here."""
         call, spec = self.call, self.call.spec
         pairs: dict[str, tuple[Any, tuple[str | int, ...]]] = {
-            name: (value, call.at("params", name))
+            name: (value, call.at("grant_type") if name == "grant_type" else call.at("params", name))
             for name, value in standard.items()
             if value not in (None, "")
         }
@@ -157,7 +157,7 @@ class Checking:
             return self.call.at("rename", name) if name in spec.get("rename", {}) else self.call.at("auth")
         if name in spec.get("rename", {}):
             return self.call.at("rename", name)
-        return self.call.at("grant_type") if name == "grant_type" else self.call.at("params", name)
+        return self.call.at("grant_type") if name == "grant_type" else (*self.call.steps, "params", name)
 
     def _wanted_query(self, url: str) -> list[tuple[tuple[str, str], tuple[str | int, ...]]]:
         address = url or fill_url(self.call.spec.get("url"), self.values)

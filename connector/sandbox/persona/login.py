@@ -42,7 +42,7 @@ def _standard(persona: Persona) -> dict[str, Any]:
         found["code_challenge"] = lambda text: (
             "" if 43 <= len(text) <= 128 else "it is no challenge (RFC 7636)"
         )
-        found["code_challenge_method"] = method
+        found["code_challenge_method"] = method.removesuffix("-hex")
     return found
 
 
@@ -51,13 +51,15 @@ def _page(persona: Persona) -> Call:
     spec = {"method": "GET", "body": "query", "x-plain": True}
     spec |= {key: own[key] for key in ("url", "params", "rename") if key in own}
     # OpenID Connect Core section 11 has clients add it.
-    return Call(steps=("authorize",), spec=spec, own=spec, optional=frozenset({"prompt"}))
+    return Call(steps=("authorize",), spec=spec, own=spec, optional=frozenset({"prompt", "dpop_jkt"}))
 
 
 def authorize(persona: Persona, seen: Seen) -> Outcome:
     """The authorization endpoint (RFC 6749 section 3.1); everybody consents at once."""
     declared = persona.spec.get("authorize", {})
-    call, values = _page(persona), persona.values("login", {"scope": persona.scope_text(refreshable=True)})
+    call = _page(persona)
+    more: dict[str, Any] = {"scope": persona.scope_text(refreshable=True), "redirect_uri": lambda text: ""}
+    values = persona.values("login", more)
     raw = seen.raw_query
     checking = Checking(call, seen, values, persona.subject, now=persona.clock())
     if "fragment" in declared:
@@ -186,9 +188,10 @@ def device(persona: Persona, seen: Seen) -> Outcome:
 def fits(asked: Asked, verifier: str) -> bool:
     """Whether a verifier belongs to an authorization's challenge (RFC 7636 section 4.6)."""
     made = verifier
-    if asked.method == "S256":
+    if asked.method.startswith("S256"):
         digest = hashlib.sha256(verifier.encode()).digest()
-        made = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        hex_ = asked.method.endswith("-hex")
+        made = digest.hex() if hex_ else base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     return bool(verifier) and hmac.compare_digest(made.encode(), asked.challenge.encode())
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from connector.sandbox.persona import samples
+from connector.sandbox.persona.answers import tells_end
 from connector.sandbox.persona.seen import Complaint, Seen
 from connector.sandbox.persona.signed import check_declared
 from connector.sandbox.persona.standing import completed, issuer_of, metadata_urls, steps_of
@@ -53,8 +54,9 @@ class Persona:
     Attributes:
         complaints: everything that was wrong with a request.
         counts: well-made calls by name: ``authorize``, ``token``, ``refresh``, ``api``, ...
+        bound_to: thumbprint of the key that tokens are bound to (``dpop``).
         foreign: requests to hosts that the file does not name.
-        slowed: how many API requests are still to be told to wait.
+        slowed: how many API requests are still to be told to wait; `limit`: by which of the declared ways.
     """
 
     def __init__(
@@ -80,9 +82,10 @@ class Persona:
         self.ledger = Ledger(clock)
         self.turn = 0
         self.pending = 1
-        self.slowed = 0
+        self.slowed = self.limit = 0
         self.locked = False
         self.pushed_state = ""
+        self.bound_to = ""
         self.wait_s = 3
         self.complaints: list[Complaint] = []
         self.counts: Counter[str] = Counter()
@@ -188,6 +191,11 @@ class Persona:
             case "never":
                 return False
         return self.turn % 2 == 0
+
+    def tells_end(self) -> bool:
+        """Whether the reply that brought the usable token says when that ends."""
+        last = self.exchange[-1].spec.get("response", {}) if self.exchange else self.spec.get("response", {})
+        return tells_end(last)
 
     def api_hosts(self) -> list[str]:
         """Return the hosts that may see the token beside that of the base URL."""

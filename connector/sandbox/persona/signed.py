@@ -58,9 +58,18 @@ def shared_key(declared: Mapping[str, Any], values: Values) -> bytes | None:
 
 
 def check_declared(
-    text: str, declared: Mapping[str, Any], subject: Subject, values: Values, now: float
+    text: str,
+    declared: Mapping[str, Any],
+    subject: Subject,
+    values: Values,
+    now: float,
+    *,
+    fresh: bool = True,
 ) -> str:
-    """Return what is wrong with a JWT as ``jwt:`` of a file declares it; empty: nothing."""
+    """Return what is wrong with a JWT as ``jwt:`` of a file declares it; empty: nothing.
+
+    `fresh`: it was not seen before, so that it must have been made just now.
+    """
     try:
         message = take_apart(text)
         verify(message, subject, shared_key(declared, values), declared.get("alg", ""))
@@ -80,7 +89,11 @@ def check_declared(
     if unknown := sorted(set(message.claims) - known):
         return f"its claim {unknown[0]} is not declared"
     lifetime = float(declared.get("lifetime", 300))
-    return _wrong_times({k: v for k, v in message.claims.items() if k not in claims}, now, lifetime)
+    began = now - float(declared.get("backdate", 0))
+    own = {name: value for name, value in message.claims.items() if name not in claims}
+    if fresh and not abs(own.get("iat", began) - began) <= _SKEW_S:
+        return "its claim iat is not when the file says"
+    return _wrong_times(own, now, began, lifetime)
 
 
 def _wrong_fields(found: Mapping[str, Any], declared: Mapping[str, Any], values: Values) -> str:
@@ -89,28 +102,38 @@ def _wrong_fields(found: Mapping[str, Any], declared: Mapping[str, Any], values:
             if name in found:
                 return f"{name} was to be left out"
             continue
-        choices = template if isinstance(template, list) else [template]
         if name not in found:
             return f"{name} is missing"
-        if all(_wrong(choice, values, found[name]) for choice in choices):
-            return f"{name} is wrong: {_wrong(choices[0], values, found[name])}"
+        if said := _wrong(template, values, found[name]):
+            return f"{name} is wrong: {said}"
     return ""
 
 
 def _wrong(template: Any, values: Values, got: Any) -> str:
+    if isinstance(template, list):
+        if not isinstance(got, list) or len(got) != len(template):
+            return f"a list of {len(template)} was expected"
+        return next(
+            (said for pair in zip(template, got, strict=True) if (said := _wrong(pair[0], values, pair[1]))),
+            "",
+        )
     # A claim of moments may be a number where its template is a text.
     number = isinstance(got, (int, float)) and not isinstance(got, bool)
     return wrong(template, values, str(got) if number and isinstance(template, str) else got)
 
 
-def _wrong_times(claims: Mapping[str, Any], now: float, lifetime_s: float) -> str:
+def _wrong_times(claims: Mapping[str, Any], now: float, began: float, lifetime_s: float) -> str:
     iat, exp = claims.get("iat"), claims.get("exp")
-    if iat is not None and not (isinstance(iat, (int, float)) and abs(iat - now) <= max(lifetime_s, _SKEW_S)):
-        return "its claim iat is not now"
+    ends = exp if isinstance(exp, (int, float)) else began + lifetime_s
+    # One that was made a while ago and has not ended is as good as a new one.
+    if iat is not None and not (isinstance(iat, (int, float)) and abs(ends - lifetime_s - iat) <= _SKEW_S):
+        return "its claim iat does not lie its lifetime before its end"
+    if iat is not None and iat > began + _SKEW_S:
+        return "its claim iat lies later than the file says"
     if exp is not None:
         if not isinstance(exp, (int, float)) or exp <= now:
             return "its claim exp is over"
-        if exp > now + lifetime_s + _SKEW_S:
+        if exp > began + lifetime_s + _SKEW_S:
             return f"it is good for longer than {lifetime_s:g} s"
     return ""
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from connector.sandbox.persona.answers import refusal, token_reply
 from connector.sandbox.persona.apiroom import check_step, step_answer
+from connector.sandbox.persona.bound import prove
 from connector.sandbox.persona.checking import Checking, same
 from connector.sandbox.persona.login import fits
 from connector.sandbox.persona.places import Answer
@@ -31,6 +32,7 @@ def obtain(persona: Persona, seen: Seen) -> Outcome:
         call.spec = {**call.spec, "x-plain": True}
     checking = Checking(call, seen, values, persona.subject, now=persona.clock(), issuer=persona.issuer)
     checking.check(_standard(persona, scope))
+    key = _key(persona, checking)
     rename = call.spec.get("rename", {})
     code = str(checking.params.get(rename.get("code", "code") or "", ""))
     code = code or str(checking.params.get(rename.get("device_code", "device_code") or "", ""))
@@ -47,10 +49,20 @@ def obtain(persona: Persona, seen: Seen) -> Outcome:
                 return refusal({**persona.spec, "errors": {}}, "authorization_pending", "").response()
             asked.used = True
         scopes = asked.scopes if asked else tuple(persona.scopes(refreshable=refreshable))
-        ledger.dead = False
+        ledger.dead, persona.bound_to = False, key
         return _reply(persona, scopes, refresh=persona.yields_refresh(scopes), rotated=True)
 
     return Outcome("token", answer, checking.complaints)
+
+
+def _key(persona: Persona, checking: Checking) -> str:
+    """The key that a token call proves to have, where tokens are bound to one."""
+    if not persona.spec.get("dpop"):
+        return ""
+    key, said = prove(checking.seen, persona.clock())
+    if said:
+        checking.complain(("dpop",), said)
+    return key
 
 
 def _same_request(persona: Persona, checking: Checking, asked: Asked, rename: dict[str, Any]) -> None:
@@ -153,6 +165,8 @@ def renew(persona: Persona, seen: Seen) -> list[Outcome]:
     if persona.spec.get("scopes", {}).get("on_token_request"):
         standard["scope"] = scope.replace("{", "{{").replace("}", "}}")
     checking.check(standard)
+    if _key(persona, checking) != persona.bound_to and not checking.complaints:
+        checking.complain(("dpop",), "another key was proven than that of the login")
 
     def answer() -> Response:
         scopes = tuple(persona.scopes(refreshable=True))
@@ -187,7 +201,8 @@ def _reply(
     response = persona.spec.get("response", {})
     last = level == len(persona.exchange)
     lifetime_s = persona.lifetime_s if last else min(persona.lifetime_s, 600.0)
-    fields = {"access_token": persona.ledger.new_access(lifetime_s, level, scopes), "token_type": "Bearer"}
+    kind = "DPoP" if persona.spec.get("dpop") else "Bearer"
+    fields = {"access_token": persona.ledger.new_access(lifetime_s, level, scopes), "token_type": kind}
     if refresh and rotated:
         fields["refresh_token"] = persona.ledger.new_refresh()
     elif refresh and persona.turn % 4 == 1:
