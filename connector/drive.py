@@ -33,7 +33,7 @@ from connector.effects import (
     Save,
     Wait,
 )
-from connector.errors import ConnectorError, PluginError, StoreError
+from connector.errors import ConnectorError, PluginError, RenewalError, StoreError
 from connector.jwts import new_dpop_key
 from connector.post import Poster, tls_context
 from connector.record import Record
@@ -42,10 +42,12 @@ from connector.seal import Sealer
 from connector.secret import Secret
 from connector.template import origin_of
 from connector.tokenrequest import TokenRequest
-from connector.tokenstore import TokenStore, Waking
+from connector.tokenstore import Lease, TokenStore, Waking
 
 T = TypeVar("T")
 log = logging.getLogger("connector")
+# How soon one who waits for a lease sees that nobody waits for him.
+_PART_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class World:
         discovery: completes the account by its server's metadata; None: it is complete.
         nonces: the last one that each server asked for in its DPoP proofs, by origin.
         called: told of each token call.
+        wanted: whether it is worth while to go on; False at the end of a host or an interpreter.
     """
 
     key: str
@@ -74,6 +77,7 @@ class World:
     nonces: dict[str, str] = field(default_factory=dict)
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}/{secrets.token_hex(4)}")
     called: Callable[[], None] = lambda: None
+    wanted: Callable[[], bool] = lambda: True
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = field(default=time.sleep)
 
@@ -110,6 +114,18 @@ class World:
             self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
         return reply
 
+    def acquire(self, ttl_s: float) -> Lease:
+        """Ask for the lease, unless nobody wants anything any more."""
+        if self.wanted():
+            return self.store.acquire(self.key, self.holder, ttl_s=ttl_s)
+        raise RenewalError(
+            "the renewal was given up before it began",
+            account=self.account.name if self.account else "",
+            code="abandoned",
+            reason="the host is closed, or the interpreter ends",
+            retry_after=1.0,
+        )
+
     def wait(self, pause_s: float, woken_s: float) -> float:
         """Let time pass until the store says that the account changed; return how much did."""
         # Where time is not the real one, nobody is woken in the real one.
@@ -117,7 +133,12 @@ class World:
             self.sleep(pause_s)
             return pause_s
         began = time.monotonic()
-        self.store.wait(self.key, woken_s)
+        while self.wanted() and (left := began + woken_s - time.monotonic()) > 0:
+            part = min(left, _PART_S)
+            before = time.monotonic()
+            self.store.wait(self.key, part)
+            if time.monotonic() - before < part:
+                break  # woken
         return time.monotonic() - began
 
     def ready(self) -> Ready:
@@ -152,7 +173,7 @@ class World:
             case Save(record=record):
                 return self.save(record)
             case Acquire(ttl_s=ttl_s):
-                return self.store.acquire(self.key, self.holder, ttl_s=ttl_s)
+                return self.acquire(ttl_s)
             case Release():
                 return self.store.release(self.key, self.holder)
             case Reveal():

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 import threading
-import weakref
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
@@ -21,13 +20,18 @@ from connector.counts import Counts as Counts
 from connector.drive import World, run
 from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
 from connector.flight import Flight, landed
+from connector.flighterrors import broken, copied, slow, threadless
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
+from connector.lives import forks, leaving, settles
 from connector.record import Record
 from connector.suspicion import Suspicion
 from connector.token import Token, Window
 
 log = logging.getLogger("connector")
+
+# How often a caller whose flight was given up looks for another.
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,9 @@ class TokenSource:
         self.counts = Counts()
         self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
         self._grant = grant
-        self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
+        self._world = replace(
+            world, account=account, called=lambda: self.counts.add("token_calls"), wanted=self._wanted
+        )
         self._clock: Callable[[], float] = world.clock
         self._window = window or Window(early_s=account.endpoint.refresh.before_s)
         self._patience_s = patience_s
@@ -88,9 +94,10 @@ class TokenSource:
         self._error: ConnectorError | None = None
         self._errors_in_a_row = 0
         self._epoch = 0
-        self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
+        self._settling = False
+        self._lock = threading.RLock()  # for changes of the above; reading a fresh token takes none
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
-        _sources.add(self)
+        forks(settles(self))
 
     def now(self) -> float:
         """The time, seconds since the epoch."""
@@ -107,13 +114,13 @@ class TokenSource:
         """
         looks = 0  # at most two: one for what the store has, and one renewal of it
         while True:
-            found, looks = self._look(fresh), looks + 1
+            found, looks = self._look(fresh, here=True), looks + 1
             if isinstance(found, Token):
                 return found
             wait([found], self._patience_s)
             if not found.done():
-                raise self._slow()
-            token = self._landed(found, fresh)
+                raise slow(self.account, self._patience_s)
+            token = self._landed(found, fresh, looks)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
 
@@ -127,7 +134,7 @@ class TokenSource:
             # Bounded without a timer of the event loop: the flow's own patience and the token call's
             # timeouts end the flight, and cancelling this task ends the waiting.
             await landed(found)
-            token = self._landed(found, fresh)
+            token = self._landed(found, fresh, looks)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
 
@@ -166,21 +173,32 @@ class TokenSource:
         rejected = record.token.fingerprint if record.token else ""
         account = replace(self.account, auto_refresh=True)
         while True:
-            landing = self._flight.join(
-                lambda: self._fly(rejected=rejected, account=account, on_demand=not force)
-            ).result()
+            future = self._flight.join(
+                lambda: self._fly(rejected=rejected, account=account, on_demand=not force), here=True
+            )
+            wait([future])
+            if future.cancelled():
+                continue  # whoever began it was interrupted
+            landing = future.result()
             if landing.record is not None and landing.record.token is not None:
                 if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
                     return landing.record.token
             elif landing.rejected == rejected and not landing.early and landing.error is not None:
-                raise _copy(landing.error)
+                raise copied(landing.error)
             # That was somebody else's flight, under way before we asked.
 
-    def settle(self, timeout_s: float = 30.0) -> None:
-        """Wait for a renewal under way, so that what it brings is saved before things are closed."""
-        running = self._flight.running
-        if running is not None:
-            wait([running], timeout_s)
+    def settle(self, timeout_s: float = 30.0, *, closing: bool = False) -> None:
+        """Wait for a renewal under way, so that what it brings is saved before things are closed.
+
+        One that has not shown anything yet, and only waits for its turn, is given up.
+        """
+        self._settling = True
+        try:
+            running = self._flight.running
+            if running is not None:
+                wait([running], timeout_s)
+        finally:
+            self._settling = closing
         record = self._record
         if record is not None and record.unsaved:
             with contextlib.suppress(ConnectorError):
@@ -193,7 +211,7 @@ class TokenSource:
             self._held, self._record, self._rejected, self._error = None, None, "", None
             self._later_until = self._quiet_until = 0.0
 
-    def _look(self, fresh: bool) -> Token | Future[_Landing]:
+    def _look(self, fresh: bool, *, here: bool = False) -> Token | Future[_Landing]:
         """The token at hand, or the flight to wait for."""
         held, now = self._held, self._clock()
         if held is not None:
@@ -207,15 +225,26 @@ class TokenSource:
         error = self._error
         if now < self._quiet_until and error is not None:
             raise self._again(error, now)
-        return self._begin(early=False)
+        return self._begin(early=False, here=here)
 
     def _stale(self, token: Token) -> bool:
         return self._clock() >= self._window.stale_at(token)
 
-    def _landed(self, future: Future[_Landing], fresh: bool) -> Token | None:
+    def _landed(self, future: Future[_Landing], fresh: bool, looks: int) -> Token | None:
         """What a flight brought: a token, None to look again, or its error raised."""
+        if future.cancelled():
+            return None  # whoever began it was interrupted
+        refusal = future.exception()
+        if refusal is not None and self._held is not None and self._clock() < self._held.expired_at:
+            return self._held.token
+        if isinstance(refusal, RuntimeError):
+            raise threadless(self.account)
         landing = future.result()
         if landing.epoch != self._epoch:
+            return None
+        if landing.error is not None and landing.error.code == "abandoned" and looks <= _LOOKS:
+            if leaving():
+                time.sleep(5)  # in a daemon's thread: an error would only be noise at the end
             return None
         if landing.record is not None:
             token = landing.record.token
@@ -229,11 +258,11 @@ class TokenSource:
         if landing.early or landing.rejected != self._rejected:
             return None  # it was asked for less than is needed now
         # A copy for each waiter: one exception raised in many threads would share a traceback.
-        raise _copy(landing.error)
+        raise copied(landing.error)
 
-    def _begin(self, *, early: bool) -> Future[_Landing]:
+    def _begin(self, *, early: bool, here: bool = False) -> Future[_Landing]:
         rejected = self._rejected
-        return self._flight.join(lambda: self._fly(rejected=rejected, early=early))
+        return self._flight.join(lambda: self._fly(rejected=rejected, early=early), here=here)
 
     def _fly(
         self, *, rejected: str, early: bool = False, on_demand: bool = False, account: Account | None = None
@@ -257,10 +286,10 @@ class TokenSource:
         try:
             landing = replace(landing, record=run(renew(wish), self._world))
         except ConnectorError as error:
-            landing = replace(landing, error=_copy(error))
+            landing = replace(landing, error=copied(error))
         except Exception as error:
             # Ours to mend; whoever waits still gets an error of the promised kind, without its frames.
-            landing = replace(landing, error=_broken(self.account, error))
+            landing = replace(landing, error=broken(self.account, error))
         with self._lock:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
@@ -298,6 +327,8 @@ class TokenSource:
 
     def _take_failure(self, landing: _Landing, now: float) -> None:
         error = landing.error
+        if error is not None and error.code == "abandoned":
+            return
         pause = getattr(error, "retry_after", None)
         if pause is None:
             # The store is looked at again soon, since a person may bring a login at any moment. What only
@@ -327,6 +358,8 @@ class TokenSource:
         )
 
     def _tell_failure(self, error: ConnectorError, early: bool) -> None:
+        if error.code == "abandoned":
+            return
         self.counts.add("failed_renewals")
         log.log(
             logging.WARNING if early else logging.ERROR,
@@ -337,56 +370,22 @@ class TokenSource:
         )
 
     def _again(self, error: ConnectorError, now: float) -> ConnectorError:
-        copy = _copy(error)
+        copy = copied(error)
         if isinstance(copy, RenewalError):
             copy.retry_after = max(0.0, self._quiet_until - now)
         return copy
 
-    def _slow(self) -> RenewalError:
-        return RenewalError(
-            f"the renewal for account {self.account.name!r} takes longer than {self._patience_s:g} s",
-            account=self.account.name,
-            code="renewal_slow",
-            resolution="it goes on in the background; try again",
-            retry_after=1.0,
-        )
+    def _wanted(self) -> bool:
+        """Whether a renewal is still of use that has shown nothing yet."""
+        return not (self._settling or leaving())
 
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""
         self._flight.reset()
-        self._lock = threading.Lock()
-        self.counts.lock = threading.Lock()
+        self._lock = threading.RLock()
+        self.counts.lock = threading.RLock()
 
 
 def _same(before: Record | None, record: Record) -> bool:
     old = before.token if before is not None else None
     return old is not None and record.token is not None and old.fingerprint == record.token.fingerprint
-
-
-def _broken(account: Account, error: Exception) -> RenewalError:
-    return RenewalError(
-        f"the renewal for account {account.name!r} broke off",
-        account=account.name,
-        code="internal",
-        reason=f"an unexpected {type(error).__name__}",
-        resolution="please report it",
-        retry_after=5.0,
-    )
-
-
-def _copy(error: ConnectorError) -> ConnectorError:
-    rebuild, args = error.__reduce__()[:2]
-    copy: ConnectorError = rebuild(*args)
-    return copy
-
-
-_sources: weakref.WeakSet[TokenSource] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for source in list(_sources):
-        source.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

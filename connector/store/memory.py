@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from connector.lives import forks
 from connector.tokenstore import Lease, Stored, VersionConflict
 
 
@@ -15,12 +16,17 @@ class MemoryStore:
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self._records: dict[str, Stored] = {}
         self._leases: dict[str, Lease] = {}
-        self._news = threading.Condition(self._lock)
+        self.after_fork()
+        forks(self)
         self._told: Counter[str] = Counter()  # how often each account changed
         self._seen = threading.local()  # the same as each thread saw it when it last waited
+
+    def after_fork(self) -> None:
+        """In the child, which goes on with a copy: what another thread held is held by nobody here."""
+        self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
 
     def __repr__(self) -> str:
         return f"<MemoryStore, {len(self._records)} records>"

@@ -16,7 +16,7 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors secret template wirewords",
+    0.0: "errors lives secret template wirewords",
     1.0: "challenge endpointparts reading snap token",
     1.1: "endpoint",
     1.2: "account",
@@ -33,7 +33,7 @@ FLOORS: dict[float, str] = {
     3.1: "tokencall verdict",
     3.2: "flow signin",
     3.3: "signout",
-    4.0: "counts flight seal store.kept store.memory store.sqlite store.trouble suspicion",
+    4.0: "counts flight flighterrors seal store.kept store.memory store.sqlite store.trouble suspicion",
     4.01: "store.pgwire store.redisurl",
     4.02: "store.postgresql store.redis",
     4.1: "keys post store",
