@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
-from connector.lives import Background, over
+from connector.lives import Background, in_hook, over
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Flight(Generic[T]):
         # Not a daemon: at interpreter exit Python waits for it, so a rotated token is saved first.
         thread = Background(target=self._fly, args=(function, future), name=self._name)
         try:
-            if over():
+            if over() or (here and in_hook()):
                 raise RuntimeError("the interpreter is ending")
             thread.start()
         except RuntimeError as error:

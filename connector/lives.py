@@ -53,12 +53,18 @@ class Background(threading.Thread):
 
 def leaving() -> bool:
     """Whether the interpreter waits for nothing but `Background` threads: nobody is left to use an answer."""
-    if threading.main_thread().is_alive():
+    if threading.main_thread().is_alive() or in_hook():
         return False
     return all(
         thread.daemon or isinstance(thread, Background) or thread is threading.main_thread()
         for thread in threading.enumerate()
     )
+
+
+def in_hook() -> bool:
+    """Whether this is the main thread after its end, in a hook such as those of `atexit`."""
+    main = threading.main_thread()
+    return threading.current_thread() is main and not main.is_alive()
 
 
 def over() -> bool:
