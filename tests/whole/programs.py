@@ -7,10 +7,10 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from whole_world import BOUND_S, World
 
@@ -82,9 +82,9 @@ def _of(stream: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def running(world: World, body: str) -> Iterator[Program]:
-    """Sign in, and start a program."""
-    host = world.open({"main": world.account()})
+def running(world: World, body: str, *, plugins: Sequence[str] = (), **accounts: Any) -> Iterator[Program]:
+    """Sign in, and start a program; `accounts`: others of its manifest."""
+    host = world.open({"main": world.account(), **accounts}, plugins=list(plugins))
     host.adopt("main", {**world.login(), "expires_in": 100})
     file = world.folder / "program.py"
     file.write_text(_PRELUDE + textwrap.dedent(body))
