@@ -34,6 +34,7 @@ FLOORS: dict[float, str] = {
     3.2: "flow signin",
     3.3: "signout",
     4.0: "counts flight flighterrors seal store.kept store.memory store.sqlite store.trouble suspicion",
+    4.005: "store.pgdoor",
     4.01: "store.pgwire store.redisurl",
     4.02: "store.postgresql store.redis",
     4.1: "keys post store",
