@@ -45,7 +45,7 @@ def open(
             raise problem
         log.warning("plugin.broken %s", problem)
     vault = open_vault(
-        opening.manifest.store if store is None else store,
+        opening.store_url() if store is None else store,
         opening.registry.stores,
         opening.manifest.folder,
     )

@@ -49,7 +49,7 @@ FLOORS: dict[float, str] = {
     7.2: "yamlfile",
     7.3: "check damage",
     7.4: "accountspec resolve",
-    7.5: "endpointcheck pipelinespec settings urlcheck",
+    7.5: "endpointcheck pipelinespec settings storeurl urlcheck",
     7.6: "bindclient endpointfile",
     7.7: "manifest registry",
     7.8: "bind",

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from real_servers import Postgresql, Redis, free_port
+import yaml
+from real_servers import IN_URL, PASSWORD, Postgresql, Redis, free_port
 from store_room import refused
 
+import connector
+from connector.errors import StoreError
+from connector.keys import encode, new_key
 from connector.store.postgresql import PostgresqlStore
 from connector.store.redis import RedisStore
 from connector.tokenstore import Stored, TokenStore
@@ -114,3 +118,34 @@ def test_a_server_that_speaks_german() -> None:
         server.ask("CREATE ROLE few LOGIN PASSWORD 'x'")
         server.ask("ALTER ROLE few CONNECTION LIMIT 0")
         refused(PostgresqlStore(server.url(user="few", password="x")), "store_unreachable", "Verbindungen")
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "redis"])
+def test_a_password_by_reference(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host works with it, and the password is in no word that is shown."""
+    server = request.getfixturevalue("postgresql" if kind == "postgresql" else "redis_server")
+    monkeypatch.setenv("STORE_PASSWORD", PASSWORD)
+    monkeypatch.setenv("CONNECTOR_KEY", encode([new_key()]))
+    path = tmp_path / "manifest.yaml"
+    account = {
+        "oauth2_endpoint": {
+            "authorize": {"url": "http://127.0.0.1:1/a"},
+            "token": {"url": "http://127.0.0.1:1/t"},
+        },
+        "client_id": f"client-of-{tmp_path.name}",
+        "client_secret": "s",
+        "grant": "authorization_code",
+    }
+    url = server.url().replace(IN_URL, "${env:STORE_PASSWORD}")
+    path.write_text(yaml.safe_dump({"version": 1, "store": url, "accounts": {"main": account}}))
+    with connector.open(path) as host:
+        host.adopt("main", {"access_token": "a", "expires_in": 100})
+        assert host.status("main").state == "ready"
+        assert "CANARY" not in repr(host)
+    monkeypatch.setenv("STORE_PASSWORD", "CANARY-wrong")
+    with connector.open(path) as host, pytest.raises(StoreError) as caught:
+        host.status("main")
+    assert caught.value.code == "store_refused"
+    assert "CANARY" not in f"{caught.value} {caught.value!r}"
