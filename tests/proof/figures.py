@@ -20,10 +20,10 @@ PAGE = HERE.parents[1] / "docs" / "renewal.md"
 sys.path[:0] = [str(HERE), str(HERE.parent / "servers"), str(HERE.parent / "store")]
 
 from proof_faults import WAYS, Case, faults  # noqa: E402
-from proof_kills import Kills, kills  # noqa: E402
+from proof_kills import kills_everywhere  # noqa: E402
 from proof_proxy import FAULTS  # noqa: E402
 from proof_soak import Soak, soak  # noqa: E402
-from proof_stops import STOPS, Stop, stop  # noqa: E402
+from proof_stops import stops_everywhere  # noqa: E402
 from proof_stores import STORES  # noqa: E402
 
 Row = dict[str, Any]
@@ -56,20 +56,18 @@ def of_soak(folder: Path) -> str:
 
 
 def of_kills(folder: Path) -> str:
-    """200 on each kind of server, the leases of the dead waited out."""
-    done = []
-    for server in ("strict", "with grace"):
-        done.append(kills(Kills(server=server, kills=200, wait_out=True), _new(folder), seed=len(done)))
-        done[-1].check()
+    """200 on each kind of server and each store, the leases of the dead waited out."""
+    done = kills_everywhere(200, _new(folder), wait_out=True)
+    for one in done:
+        one.check()
     return upright(one.row() for one in done)
 
 
 def of_stops(folder: Path) -> str:
     """With leases as long as they are."""
-    done = []
-    for where, server in STOPS:
-        done.append(stop(Stop(where=where, server=server, lease_s=0), _new(folder)))
-        done[-1].check()
+    done = stops_everywhere(_new(folder), lease_s=0)
+    for one in done:
+        one.check()
     return table(one.row() for one in done)
 
 
