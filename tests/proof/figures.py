@@ -1,6 +1,6 @@
 """Run the proofs in full and print what came of them: ``python -m tests.proof.figures [--write] [what ...]``.
 
-What: soak, kills, stops, faults (all of them if none is named). ``--write`` puts the tables into
+What: soak, outages, kills, stops, faults (all of them if none is named). ``--write`` puts the tables into
 docs/renewal.md, each between its two marks, so that the figures of the page are those of a run.
 """
 
@@ -21,6 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "servers"), str(HERE.parent / "stor
 
 from proof_faults import WAYS, Case, faults  # noqa: E402
 from proof_kills import kills_everywhere  # noqa: E402
+from proof_outage import outages  # noqa: E402
 from proof_proxy import FAULTS  # noqa: E402
 from proof_soak import Soak, soak  # noqa: E402
 from proof_stops import stops_everywhere  # noqa: E402
@@ -71,6 +72,14 @@ def of_stops(folder: Path) -> str:
     return table(one.row() for one in done)
 
 
+def of_outages(folder: Path) -> str:
+    """Each accident of a store's server, on both."""
+    done = outages(_new(folder))
+    for one in done:
+        one.check()
+    return upright(one.row() for one in done)
+
+
 def of_faults(folder: Path) -> str:
     """Each accident in each way."""
     cases = faults(_new(folder))
@@ -103,7 +112,7 @@ def write(what: str, text: str) -> None:
     PAGE.write_text(before + begin + "\n" + text + "\n" + end + rest.partition(end)[2], "utf-8")
 
 
-RUNS = {"soak": of_soak, "kills": of_kills, "stops": of_stops, "faults": of_faults}
+RUNS = {"soak": of_soak, "outages": of_outages, "kills": of_kills, "stops": of_stops, "faults": of_faults}
 
 
 def main() -> None:
