@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connector.endpoint import Endpoint
-from connector.endpointparts import NOTHING, Params, RequestSpec, nothing
+from connector.endpointparts import NOTHING, RequestSpec, StepSpec, nothing
+from connector.filling import computed, filled
 from connector.secret import Secret, SecretRef
-from connector.template import TemplateError, fill, fill_first, fill_url, origin_of
+from connector.template import fill, fill_first, fill_url, origin_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Account:
     Attributes:
         name: what a snap asks for.
         label: for people.
-        client_id: RFC 6749 section 2.2.
+        client_id: RFC 6749 section 2.2; empty for kinds of accounts that have none.
         client_secret: where the secret is (resolved when a token call is built), or, for the sandbox
             only, the secret itself; None for a public client.
         endpoint: URLs and habits of the server, overrides for `grant` applied.
@@ -45,7 +46,8 @@ class Account:
         redirect_uri: RFC 6749 section 3.1.2; None: one on loopback.
         client_auth, basic: override the endpoint's client authentication; None: as the endpoint says.
         secrets: where the other secrets of the account are: ``private_key``, ``username``, ``password``,
-            ``assertion``, ``subject_token``, ``actor_token``; resolved like `client_secret`.
+            ``api_key``, ``bearer_token``, ``assertion``, ``subject_token``, ``actor_token``; resolved like
+            `client_secret`.
         key_id, signing_alg: of the private key (RFC 7515 section 4.1); empty: none, and what fits the key.
         claims: of the assertion that the JWT bearer grant signs (RFC 7523 section 3), beside the usual ones.
         exchange: parameters of a token exchange (RFC 8693 section 2.1).
@@ -108,10 +110,25 @@ class Account:
         """Everything a template of the endpoint may name: settings, vars, captured values, the client id."""
         values = {"client_id": self.client_id, **self.settings, **captured}
         for name, how in self.endpoint.vars.items():
-            computed = _computed(how, values)
-            if computed is not None:
-                values[name] = computed
+            found = computed(how, values)
+            if found is not None:
+                values[name] = found
         return values
+
+    def lacking(self, captured: Mapping[str, str]) -> tuple[StepSpec, ...]:
+        """The calls of ``discover`` still to be made: what they set is neither said nor found yet."""
+        known = {**self.settings, **captured}
+        return tuple(step for step in self.endpoint.discover if not step.set.keys() <= known.keys())
+
+    @property
+    def hidden(self) -> tuple[Secret, ...]:
+        """Settings that its endpoint marks as secret."""
+        asked = self.endpoint.settings
+        return tuple(
+            Secret(value)
+            for name, value in self.settings.items()
+            if asked.get(name, {}).get("x-secret") and value
+        )
 
     def issuer(self) -> str:
         """The issuer identifier of the server (RFC 8414 section 2); empty: it is not declared."""
@@ -164,28 +181,3 @@ class Account:
         if refreshable and self.auto_refresh:
             wanted += [scope for scope in spec.offline if scope not in wanted]
         return spec.separator.join(wanted)
-
-
-def filled(params: Params, values: Mapping[str, str]) -> dict[str, str]:
-    """Fill a mapping of templates, leaving out removed ones and those whose names are not set."""
-    result = {}
-    for name, templates in params.items():
-        if templates is None:
-            continue
-        try:
-            result[name] = fill_first(templates, values)
-        except TemplateError:
-            continue
-    return result
-
-
-def _computed(how: object, values: Mapping[str, str]) -> str | None:
-    try:
-        if isinstance(how, str):
-            return fill(how, values)
-        if isinstance(how, Mapping):
-            chosen = how["map"].get(values.get(how["from"], ""), how.get("default"))
-            return None if chosen is None else fill(chosen, values)
-    except TemplateError:
-        pass
-    return None

@@ -99,7 +99,16 @@ def _controls(spec: AccountSpec, value: Any, steps: tuple[str | int, ...]) -> It
 
 
 # Secrets beside the client secret: asked for anew at each token call, as that one is.
-OTHER_SECRETS = ("private_key", "username", "password", "assertion", "subject_token", "actor_token")
+OTHER_SECRETS = (
+    "private_key",
+    "username",
+    "password",
+    "api_key",
+    "bearer_token",
+    "assertion",
+    "subject_token",
+    "actor_token",
+)
 
 _REFERENCE_PART = re.compile(r"\$\{([a-z][a-z0-9_+.-]*):")
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from connector.account import Account, filled
+from connector.account import Account
 from connector.credentials import Credentials
+from connector.endpointparts import NOTHING
 from connector.errors import ConnectorError, NotAuthorizedError
+from connector.filling import filled
 from connector.grants import ask
 from connector.jwts import thumbprint
 from connector.pkce import challenge, new_state, new_verifier
@@ -21,7 +23,7 @@ from connector.reading import cleaned
 from connector.reply import Refusal, Reply, read_answer
 from connector.secret import Secret
 from connector.template import TemplateError, fill_first, fill_url
-from connector.tokenrequest import TokenRequest, build, text_of
+from connector.tokenrequest import TokenRequest, build, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def pending(
     Args:
         extra: further parameters for this once, e.g. ``acr_values`` (RFC 9470).
     """
-    spec = account.endpoint.authorize
+    spec, values = account.endpoint.authorize, account.names()
     state, verifier = new_state(), new_verifier() if spec.pkce != "none" else None
     pairs = {
         "response_type": "code",
@@ -71,14 +73,16 @@ def pending(
     if "openid" in scopes and "offline_access" in scopes:
         # OpenID Connect Core section 11: without it the server must ignore offline_access.
         pairs["prompt"] = "consent"
-    pairs |= filled(spec.params, account.names())
+    pairs |= filled(spec.params, {"scope": pairs["scope"], "redirect_uri": redirect_uri, **values})
     removed = {name for name, value in spec.params.items() if value is None}
     named = [
-        (spec.rename.get(name, name), value) for name, value in pairs.items() if value and name not in removed
+        (spec.rename.get(name, name), value)
+        for name, value in pairs.items()
+        if (value or not spec.drop_empty) and name not in removed
     ]
     parameters = [(name, value) for name, value in named if name]
     parameters += [("resource", resource) for resource in account.resources]
-    given = {name: text_of(value) for name, value in account.authorize_params} | dict(extra)
+    given = {name: plain(value) for name, value in account.authorize_params} | dict(extra)
     parameters = [pair for pair in parameters if pair[0] not in given] + list(given.items())
     return Pending(
         redirect_uri=redirect_uri,
@@ -127,7 +131,7 @@ def authorization_url(account: Account, asked: Pending, request_uri: str = "") -
         pairs = [*asked.parameters]
         if request_uri:
             pairs = [("client_id", account.client_id), ("request_uri", request_uri)]
-        return url + ("&" if urlsplit(url).query else "?") + urlencode(pairs)
+        return _with_parameters(account, url, pairs)
     raise NotAuthorizedError(
         f"account {account.name!r} has no page where a person could log in",
         account=account.name,
@@ -137,21 +141,52 @@ def authorization_url(account: Account, asked: Pending, request_uri: str = "") -
     )
 
 
-def code_request(account: Account, credentials: Credentials, asked: Pending, code: Secret) -> TokenRequest:
-    """The call that turns a code into tokens (RFC 6749 section 4.1.3)."""
+def _with_parameters(account: Account, url: str, pairs: list[tuple[str, str]]) -> str:
+    endpoint = account.endpoint
+    scope = endpoint.authorize.rename.get("scope", "scope")
+    # RFC 3986 section 3.4: what a query may hold as it is, but for what separates parameters.
+    raw = {} if endpoint.scopes.encode else {scope: ":/?@!$'()*,;+%"}
+    text = "&".join(
+        f"{quote_plus(name)}={quote(value, safe=raw[name]) if name in raw else quote_plus(value)}"
+        for name, value in pairs
+    )
+    fragment = endpoint.authorize.fragment
+    if fragment is not None:  # a page that reads its parameters itself: no server sees them
+        return f"{url}#{fragment.lstrip('#')}{'&' if '?' in fragment else '?'}{text}"
+    return f"{url}{'&' if urlsplit(url).query else '?'}{text}"
+
+
+def code_request(
+    account: Account,
+    credentials: Credentials,
+    asked: Pending,
+    code: Secret,
+    captured: Mapping[str, str] = NOTHING,
+) -> TokenRequest:
+    """The call that turns a code into tokens (RFC 6749 section 4.1.3); `captured` came with the code."""
     params = {
         "grant_type": "authorization_code",
         "code": code.reveal(),
         "redirect_uri": asked.redirect_uri,
         "code_verifier": asked.verifier.reveal() if asked.verifier else "",
     }
+    scope = account.scope_text(refreshable=True)
+    if account.endpoint.scopes.on_token_request:
+        params["scope"] = scope
     hidden = (code, *((asked.verifier,) if asked.verifier else ()))
-    return ask(account, params, credentials, hidden=hidden)
+    return ask(account, params, credentials, hidden=hidden, captured=captured, known={"scope": scope})
 
 
-def state_of(redirected: str) -> str:
+def state_of(account: Account, redirected: str) -> str:
     """The state that a redirect carries, to tell whose it is; empty without one."""
-    return dict(_pairs(redirected)).get("state", "")
+    return dict(_pairs(redirected)).get(account.endpoint.authorize.state, "")
+
+
+def captured_from(account: Account, redirected: str) -> dict[str, str]:
+    """What the endpoint takes from a redirect for templates; of one that `read_redirect` has taken."""
+    values = dict(_pairs(redirected))
+    found = {name: values.get(said, "") for name, said in account.endpoint.authorize.capture.items()}
+    return {name: value for name, value in found.items() if value and value.isprintable()}
 
 
 def read_redirect(account: Account, asked: Pending, redirected: str) -> Secret:
@@ -162,14 +197,14 @@ def read_redirect(account: Account, asked: Pending, redirected: str) -> Secret:
 
     Raises NotAuthorizedError ``state_mismatch``, ``issuer_mismatch``, ``access_denied`` or ``login_refused``.
     """
-    found = _pairs(redirected)
+    found, spec = _pairs(redirected), account.endpoint.authorize
     values = dict(found)
     if len(values) != len(found):
         # RFC 6749 section 3.1: parameters must not be included more than once.
         raise _unusable(account, "bad_redirect", "it names a parameter twice")
-    if not values.keys() & {"state", "code", "error"}:
+    if not values.keys() & {spec.state, spec.code, "error"}:
         raise _unusable(account, "bad_redirect", "there is no answer in it")
-    if not hmac.compare_digest(values.get("state", "").encode(), asked.state.encode()):
+    if not hmac.compare_digest(values.get(spec.state, "").encode(), asked.state.encode()):
         raise _unusable(account, "state_mismatch", "it answers another login than this one")
     if asked.issuer and ("iss" in values or asked.iss) and values.get("iss", "") != asked.issuer:
         words = "it does not name its issuer, and this server always does"
@@ -178,9 +213,9 @@ def read_redirect(account: Account, asked: Pending, redirected: str) -> Secret:
         raise _unusable(account, "issuer_mismatch", words)
     if "error" in values:
         raise _denied(account, values)
-    if not values.get("code"):
+    if not values.get(spec.code):
         raise _unusable(account, "bad_redirect", "it brings neither a code nor an error")
-    return Secret(values["code"])
+    return Secret(values[spec.code])
 
 
 def _pairs(redirected: str) -> list[tuple[str, str]]:

@@ -260,11 +260,11 @@ class _Binding:
         }
         unknown = [*(ref.pointer for ref in self.unresolved), *(problem.pointer for problem in self.missing)]
         pending = {pointer.rpartition("/")[2] for pointer in unknown}
-        settings, problems = bind_settings(self.spec, endpoint, given, pending)
+        settings, problems = bind_settings(self.spec, endpoint, given, pending, grant=grant)
         self.problems += problems
         return Account(
             name=self.spec.name,
-            client_id=text(self.value(data["client_id"], "client_id")),
+            client_id=text(self.value(data["client_id"], "client_id")) if "client_id" in data else "",
             endpoint=endpoint,
             grant=grant,
             label=data.get("label", ""),

@@ -9,18 +9,31 @@ from connector.account import Account, TlsFiles
 from connector.accountspec import AccountSpec
 from connector.clientauth import WITH_CERTIFICATE, WITH_SECRET
 from connector.errors import Problem
+from connector.filling import mentioned
+from connector.othergrants import WITHOUT_CLIENT
 from connector.secret import Secret
 from connector.urlcheck import on_loopback
 
 
 def check_client(spec: AccountSpec, account: Account) -> Iterator[Problem]:
     """Everything wrong with how the client proves itself, and what its grant shows."""
+    yield from _client_id(spec, account)
     yield from _basic(spec)
-    yield from _authentication(spec, account)
+    if account.grant not in WITHOUT_CLIENT:
+        yield from _authentication(spec, account)
     yield from _grant(spec, account)
     yield from _out_of_place(spec, account)
     yield from _resources(spec, account)
     yield from _literals(spec, account)
+
+
+def _client_id(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    if "client_id" in spec.data or account.grant in WITHOUT_CLIENT:
+        return
+    auth = account.client_auth or account.endpoint.token.auth
+    if account.grant in ("jwt_bearer", "password") and auth == "none":
+        return  # the assertion, or the person, says who asks
+    yield spec.problem(f"{spec.name} has no client_id", hint="add client_id: ... (Client ID)")
 
 
 def _basic(spec: AccountSpec) -> Iterator[Problem]:
@@ -62,7 +75,9 @@ def _grant(spec: AccountSpec, account: Account) -> Iterator[Problem]:
             if name not in account.secrets:
                 hint = f"add {name}: {_variable(spec, name.upper())}"
                 yield spec.problem(f"{spec.name} has no {name}, and the password grant shows one", hint=hint)
-    if account.grant == "jwt_bearer" and not {"private_key", "assertion"} & set(account.secrets):
+    yield from _other_kinds(spec, account)
+    signs = account.grant == "jwt_bearer" and not (account.endpoint.jwt and account.endpoint.jwt.key)
+    if signs and not {"private_key", "assertion"} & set(account.secrets):
         hint = "add private_key: ${file:/path/of/key.pem}, or assertion: ${file:...} for one made elsewhere"
         yield spec.problem(f"{spec.name} has nothing to sign an assertion with", hint=hint)
     if account.grant == "token_exchange" and "subject_token" not in account.secrets:
@@ -70,24 +85,51 @@ def _grant(spec: AccountSpec, account: Account) -> Iterator[Problem]:
         yield spec.problem(f"{spec.name} has no subject_token to exchange", hint=hint)
 
 
-# What only one grant reads.
+def _other_kinds(spec: AccountSpec, account: Account) -> Iterator[Problem]:
+    api, grant = account.endpoint.api, account.grant
+    known = {*account.secrets, *account.settings, *account.endpoint.settings}
+    wanted: tuple[str, ...] = ()
+    if grant == "api_key" and api.token_in != "none" and api.basic is None:
+        wanted = ("api_key",)
+    elif grant == "basic" and api.basic is None:
+        wanted = ("username", "password")
+    elif grant == "signed_jwt" and not (account.endpoint.jwt and account.endpoint.jwt.key):
+        wanted = ("private_key",)
+    named = [name for name in ("api_key", "username", "password") if _names(account, name)]
+    for name in dict.fromkeys((*wanted, *(named if grant in WITHOUT_CLIENT else ()))):
+        if name not in known:
+            yield spec.problem(
+                f"{spec.name} has no {name}", hint=f"add {name}: {_variable(spec, name.upper())}"
+            )
+
+
+def _names(account: Account, name: str) -> bool:
+    """Whether a template of the endpoint names one of the account's secrets."""
+    spec = account.endpoint.spec
+    parts = [spec.get(key, {}) for key in ("token", "refresh", "exchange", "discover", "test", "api", "jwt")]
+    return name in mentioned(parts)
+
+
+# What only some grants read.
 _OF_GRANT = {
-    "username": "password",
-    "password": "password",
-    "allow_password_grant": "password",
-    "assertion": "jwt_bearer",
-    "assertion_claims": "jwt_bearer",
-    "subject_token": "token_exchange",
-    "actor_token": "token_exchange",
-    "token_exchange": "token_exchange",
+    "username": ("password", "basic"),
+    "password": ("password", "basic"),
+    "allow_password_grant": ("password",),
+    "api_key": ("api_key",),
+    "bearer_token": ("bearer",),
+    "assertion": ("jwt_bearer",),
+    "assertion_claims": ("jwt_bearer", "signed_jwt"),
+    "subject_token": ("token_exchange",),
+    "actor_token": ("token_exchange",),
+    "token_exchange": ("token_exchange",),
 }
 
 
 def _out_of_place(spec: AccountSpec, account: Account) -> Iterator[Problem]:
-    for name, grant in _OF_GRANT.items():
-        if name in spec.data and grant != account.grant:
-            message = f"{name} belongs to grant: {grant}, and this account's grant is {account.grant}"
-            yield spec.problem(message, name, hint=f"remove it, or say grant: {grant}", key=True)
+    for name, grants in _OF_GRANT.items():
+        if name in spec.data and account.grant not in grants and not _names(account, name):
+            message = f"{name} belongs to grant: {grants[0]}, and this account's grant is {account.grant}"
+            yield spec.problem(message, name, hint=f"remove it, or say grant: {grants[0]}", key=True)
 
 
 def _variable(spec: AccountSpec, what: str) -> str:
@@ -108,10 +150,15 @@ def _literals(spec: AccountSpec, account: Account) -> Iterator[Problem]:
     """Secrets written down where anybody reads them; the sandbox's protect nothing."""
     given = {"client_secret": account.client_secret, **account.secrets}
     found = [name for name, said in given.items() if isinstance(said, Secret) and name != "username"]
-    if found and not on_loopback(account):
+    places: list[tuple[str, ...]] = [(name,) for name in found]
+    for name in spec.data.get("settings", {}):
+        secret = account.endpoint.settings.get(name, {}).get("x-secret")
+        if secret and spec.reference("settings", name) is None:
+            places.append(("settings", name))
+    if places and not on_loopback(account):
         hint = "write ${env:NAME} or ${file:path}, and put the secret there"
-        for name in found:
-            yield spec.problem("a secret may not stand in the manifest itself", name, hint=hint)
+        for place in places:
+            yield spec.problem("a secret may not stand in the manifest itself", *place, hint=hint)
 
 
 def tls_files(spec: AccountSpec) -> TlsFiles | None:

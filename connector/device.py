@@ -121,7 +121,8 @@ def _address(value: Any) -> str:
 def poll_request(account: Account, credentials: Credentials, code: DeviceCode) -> TokenRequest:
     """The question whether the person is done (RFC 8628 section 3.4)."""
     params = {"grant_type": GRANT_TYPE, "device_code": code.device_code.reveal()}
-    return ask(account, params, credentials, hidden=(code.device_code,), patience_s=60.0)
+    known = {"scope": account.scope_text(refreshable=True)}
+    return ask(account, params, credentials, hidden=(code.device_code,), patience_s=60.0, known=known)
 
 
 def slower(interval_s: float, refusal: Refusal) -> float:

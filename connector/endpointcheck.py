@@ -5,8 +5,10 @@ Rules of this room: a spec that has passed the schema, ``extends`` merged, goes 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from connector.accountspec import bad_header, bad_host
@@ -17,10 +19,14 @@ from connector.template import TemplateError, fill, fill_url, has_control, names
 Report = Callable[[str, Sequence[str | int], str], Problem]
 Steps = tuple[str | int, ...]
 
-REQUESTS = ("authorize", "token", "refresh", "revoke", "device", "par", "introspect", "userinfo")
-
-
-_URLS = ("url", "base_url", "redirect_uri", "issuer", "discovery")
+REQUESTS = ("token", "refresh", "revoke", "device", "par", "introspect", "userinfo")
+STEPS = ("exchange", "discover", "test")
+# What templates may name beside settings, vars and captured values; see docs/endpoint-schema.md.
+OF_ACCOUNT = frozenset({"api_key", "username", "password", "bearer_token"})
+OF_CALL = OF_ACCOUNT | {"client_secret", "scope", "jwt", "now", "now_ms", "unique"}
+OF_TOKEN = frozenset({"access_token", "refresh_token"})
+WITHOUT_CALL = frozenset({"api_key", "basic", "bearer", "signed_jwt", "none"})
+_SENT = ("params", "query", "headers", "basic")
 
 
 def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
@@ -28,12 +34,13 @@ def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
     found = [*_structure(spec, report)]
     for where, part in _parts(spec):
         known = _known(spec, part)
-        for steps, template in _templates(part):
-            found += _template(template, (*where, *steps), known, report)
+        for place in _places(part):
+            found += _template(place, where, known, report)
+        found += _steps(part, where, report)
     for steps, text in _texts(spec, ()):
         if has_control(text) and steps[0] not in ("description", "title"):
             found.append(report("a control character may not reach a header or URL", steps, "remove it"))
-    return [*found, *_api(spec.get("api", {}), report), *_settings(spec, report)]
+    return [*found, *_api(spec, report), *_settings(spec, report)]
 
 
 def _structure(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
@@ -43,9 +50,10 @@ def _structure(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
         )
     if spec.get("discovery") or spec.get("issuer"):
         return  # the server's metadata tells the rest
-    if not spec.get("token", {}).get("url"):
-        yield report("no token URL", ("token",), "write token: {url: https://...}")
     grants = spec.get("grants", ())
+    calls = not grants or any(grant not in WITHOUT_CALL for grant in grants)
+    if calls and not spec.get("token", {}).get("url") and "plugin" not in spec:
+        yield report("no token URL", ("token",), "write token: {url: https://...}")
     if "authorization_code" in grants and not spec.get("authorize", {}).get("url"):
         yield report(
             "authorization_code needs an authorization URL",
@@ -64,27 +72,80 @@ def _parts(spec: Mapping[str, Any]) -> Iterator[tuple[Steps, Mapping[str, Any]]]
                 yield ("grants", grant), {**override, "settings": spec.get("settings", {}), "vars": {}}
 
 
-def _known(spec: Mapping[str, Any], part: Mapping[str, Any]) -> set[str]:
-    captured = {**spec.get("response", {}).get("capture", {}), **part.get("response", {}).get("capture", {})}
-    return {"client_id", *spec.get("settings", {}), *spec.get("vars", {}), *captured}
+def _known(spec: Mapping[str, Any], part: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(
+        {"client_id", *spec.get("settings", {}), *spec.get("vars", {}), *captures(spec), *captures(part)}
+    )
 
 
-def _templates(spec: Mapping[str, Any]) -> Iterator[tuple[Steps, str]]:
+def captures(spec: Mapping[str, Any]) -> set[str]:
+    """Names that answers of the server fill."""
+    found = {*spec.get("response", {}).get("capture", {})}
+    found |= {*spec.get("authorize", {}).get("callback", {}).get("capture", {})}
+    for _, step in _each_step(spec):
+        found |= {*step.get("set", {}), *step.get("response", {}).get("capture", {})}
+    return found
+
+
+def _each_step(spec: Mapping[str, Any]) -> Iterator[tuple[Steps, Mapping[str, Any]]]:
+    for name in STEPS:
+        said = spec.get(name)
+        for i, step in enumerate(said if isinstance(said, list) else [said] if said else []):
+            yield (name, i) if isinstance(said, list) else (name,), step
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A template and where it stands: what it may name there, and whether it must be a URL."""
+
+    steps: Steps
+    template: str
+    may: frozenset[str] = frozenset()
+    url: bool = False
+
+
+def _places(spec: Mapping[str, Any]) -> Iterator[_Place]:
+    authorize = spec.get("authorize", {})
+    for key in ("url", "redirect_uri"):
+        yield from _all(authorize.get(key), ("authorize", key), url=True)
+    yield from _all(authorize.get("params"), ("authorize", "params"), frozenset({"scope", "redirect_uri"}))
     for request in REQUESTS:
-        for key in ("url", "params", "query", "headers", "redirect_uri"):
-            yield from _texts(spec.get(request, {}).get(key), (request, key))
-    for key in ("base_url", "hosts", "headers", "query"):
-        yield from _texts(spec.get("api", {}).get(key), ("api", key))
-    yield from _texts(spec.get("scopes", {}).get("default"), ("scopes", "default"))
-    yield from _texts(spec.get("test", {}).get("path"), ("test", "path"))
+        yield from _call(spec.get(request, {}), (request,), OF_CALL | OF_TOKEN)
+    for steps, step in _each_step(spec):
+        yield from _call(step, steps, OF_CALL | OF_TOKEN)
+        yield from _all(step.get("path"), (*steps, "path"))
+        yield from _all(step.get("pick", {}).get("where"), (*steps, "pick", "where"))
+    jwt = spec.get("jwt", {})
+    for key in ("key", "header", "claims"):
+        yield from _all(jwt.get(key), ("jwt", key), OF_CALL - {"jwt"})
+    api = spec.get("api", {})
+    yield from _all(api.get("base_url"), ("api", "base_url"), url=True)
+    yield from _all(api.get("hosts"), ("api", "hosts"))
+    for key in ("headers", "query", "basic"):
+        yield from _all(api.get(key), ("api", key), OF_ACCOUNT | {"access_token"})
+    yield from _all(spec.get("scopes", {}).get("default"), ("scopes", "default"))
     for key in ("issuer", "discovery"):
-        yield from _texts(spec.get(key), (key,))
+        yield from _all(spec.get(key), (key,), url=True)
     for name, var in spec.get("vars", {}).items():
         if isinstance(var, str):
-            yield ("vars", name), var
+            yield _Place(("vars", name), var)
         else:
-            yield from _texts(var["map"], ("vars", name, "map"))
-            yield from _texts(var.get("default"), ("vars", name, "default"))
+            yield from _all(var["map"], ("vars", name, "map"))
+            yield from _all(var.get("default"), ("vars", name, "default"))
+
+
+def _call(spec: Mapping[str, Any], steps: Steps, may: frozenset[str]) -> Iterator[_Place]:
+    yield from _all(spec.get("url"), (*steps, "url"), url=True)
+    for key in _SENT:
+        if not isinstance(spec.get(key), str):  # `basic: raw` is no template
+            yield from _all(spec.get(key), (*steps, key), may)
+
+
+def _all(
+    value: Any, steps: Steps, may: frozenset[str] = frozenset(), *, url: bool = False
+) -> Iterator[_Place]:
+    for at, text in _texts(value, steps):
+        yield _Place(at, text, may, url)
 
 
 def _texts(value: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
@@ -95,7 +156,8 @@ def _texts(value: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
             yield from _texts(inner, (*steps, step))
 
 
-def _template(template: str, steps: Steps, known: set[str], report: Report) -> Iterator[Problem]:
+def _template(place: _Place, where: Steps, base: frozenset[str], report: Report) -> Iterator[Problem]:
+    template, steps, known = place.template, (*where, *place.steps), base | place.may
     if "${" in template:
         message = "endpoints cannot read secrets or the environment: ${...} has no place here"
         yield report(message, steps, "ask for the value in settings and write {name}")
@@ -106,11 +168,38 @@ def _template(template: str, steps: Steps, known: set[str], report: Report) -> I
         yield report(str(error), steps, "")
         return
     for name in sorted(asked - known):
+        if name in OF_CALL | OF_TOKEN and place.url:
+            yield report(f"{{{name}}} is a secret, and a URL ends up in logs", steps, _IN_URL)
+            continue
         near = near_miss(name, known)
-        hint = f"did you mean {{{near}}}?" if near else "known here: " + ", ".join(sorted(known))
+        hint = f"did you mean {{{near}}}?" if near else "known here: " + ", ".join(sorted(base))
         yield report(f"{{{name}}} is neither a setting nor a var nor captured", steps, hint)
-    if asked <= known and steps[-1 if isinstance(steps[-1], str) else -2] in _URLS:
+    if asked <= known and place.url:
         yield from _url(template, asked, steps, report)
+
+
+_IN_URL = (
+    "send it in params, query or headers; of an API: api: {token: {in: path}} puts it behind the base URL"
+)
+
+
+def _steps(part: Mapping[str, Any], where: Steps, report: Report) -> Iterator[Problem]:
+    for steps, step in _each_step(part):
+        if not step.get("url") and not step.get("path"):
+            yield report(
+                "a call without a place to go", (*where, *steps), "add path: /... or url: https://..."
+            )
+    for name in (*REQUESTS, *STEPS):
+        calls: list[tuple[Steps, Mapping[str, Any]]] = []
+        calls += [((name,), part.get(name, {}))] if name in REQUESTS else []
+        calls += [(steps, step) for steps, step in _each_step(part) if steps[0] == name]
+        for steps, call in calls:
+            if call.get("body") == "json":
+                continue
+            for key, value in call.get("params", {}).items():
+                if isinstance(value, Mapping):
+                    message = "a mapping has a place in a JSON body only"
+                    yield report(message, (*where, *steps, "params", key), "say body: json")
 
 
 def _url(template: str, asked: frozenset[str], steps: Steps, report: Report) -> Iterator[Problem]:
@@ -130,7 +219,8 @@ def _reason(template: str, error: TemplateError) -> str:
     return "this is not a URL" if "://" not in template else str(error)
 
 
-def _api(api: Mapping[str, Any], report: Report) -> Iterator[Problem]:
+def _api(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
+    api, settings = spec.get("api", {}), spec.get("settings", {})
     for i, host in enumerate(api.get("hosts", ())):
         try:
             sample = fill(host, dict.fromkeys(names(host), "sample"))
@@ -139,8 +229,15 @@ def _api(api: Mapping[str, Any], report: Report) -> Iterator[Problem]:
         if reason := bad_host(sample):
             yield report(reason, ("api", "hosts", i), "write api.example.com or *.example.com")
     for name in api.get("headers", {}):
-        if reason := bad_header(name):
+        # An endpoint may say itself what its Authorization header is made of.
+        reason = bad_header(name)
+        if reason and name.lower() != "authorization":
             yield report(reason, ("api", "headers", name), "")
+    for steps, text in _texts(api.get("base_url"), ("api", "base_url")):
+        with contextlib.suppress(TemplateError):
+            for name in sorted(names(text)):
+                if settings.get(name, {}).get("x-secret"):
+                    yield report(f"{{{name}}} is a secret, and a URL ends up in logs", steps, _IN_URL)
 
 
 def _fits(setting: Mapping[str, Any]) -> bool:

@@ -7,14 +7,15 @@ it was written, also when it only shows after ``extends`` has been followed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from connector.check import check, near_miss
 from connector.endpoint import Endpoint, endpoint_from_spec, merge
 from connector.endpointcheck import check_endpoint
-from connector.errors import ManifestError, Problem
+from connector.errors import ManifestError, PluginError, Problem
+from connector.hookfile import load_hooks
 from connector.yamlfile import Document, join, read_all
 
 
@@ -127,8 +128,30 @@ class _Builder:
         if spec is None or found:
             self.failed.add(name)
             return None
-        self.built[name] = endpoint_from_spec(spec, name=name, origin=raw.origin)
+        built = endpoint_from_spec(spec, name=name, origin=raw.origin)
+        hooks, wrong = self.hooks(raw, spec)
+        if wrong is not None:
+            self.problems.append(wrong)
+            self.failed.add(name)
+            return None
+        self.built[name] = replace(built, hooks=hooks)
         return self.built[name]
+
+    def hooks(self, raw: RawEndpoint, spec: Mapping[str, Any]) -> tuple[Any, Problem | None]:
+        """What ``plugin:`` names, or why that cannot be used."""
+        if not spec.get("plugin"):
+            return None, None
+        if "plugin" not in raw.spec:  # it came with what this one extends, from a folder of its own
+            base = self.built.get(str(raw.spec.get("extends"))) or self.known.get(
+                str(raw.spec.get("extends"))
+            )
+            if base is not None:
+                return base.hooks, None
+        folder = Path(raw.document.file).expanduser().absolute().parent
+        try:
+            return load_hooks(str(spec["plugin"]), folder), None
+        except PluginError as error:
+            return None, raw.problem(error.reason, "plugin", hint=error.resolution)
 
     def merged(self, raw: RawEndpoint, chain: tuple[str, ...]) -> dict[str, Any] | None:
         base_name = raw.spec.get("extends")

@@ -18,7 +18,9 @@ def nothing() -> Mapping[str, Any]:
     return NOTHING
 
 
-Params = Mapping[str, "tuple[str, ...] | None"]
+# Name -> templates of which the first whose names are all set counts; None leaves a standard one out. In a
+# JSON body also a number, a truth value, or a mapping whose inner texts are templates.
+Params = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,10 @@ class RequestSpec:
         url: templates; the first whose names are all set is used.
         auth: how the client proves itself, one of `connector.clientauth.CLIENT_AUTHENTICATION`.
         basic: ``rfc6749`` (id and secret form-encoded first) or ``raw``.
+        pair: another pair than id and secret for the Basic header, as templates; None: that one.
         params, query, headers: extra ones, templates; None removes a standard parameter.
         rename: standard parameter name -> the name this server wants; None leaves it out.
+        grant_type: another value than the standard one; empty: it is left out; None: the standard one.
     """
 
     url: tuple[str, ...] = ()
@@ -38,6 +42,7 @@ class RequestSpec:
     body: str = "form"
     auth: str = "client_secret_post"
     basic: str = "rfc6749"
+    pair: tuple[str, str] | None = None
     params: Params = field(default_factory=nothing)
     query: Params = field(default_factory=nothing)
     headers: Params = field(default_factory=nothing)
@@ -67,7 +72,9 @@ class RefreshSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseSpec:
-    """Where in a token reply things are: JSON pointers, the first that is there counts."""
+    """Where in a token reply things are: JSON pointers, ``header:NAME`` or ``cookie:NAME``; the first that
+    is there counts.
+    """
 
     format: str = "auto"
     access_token: tuple[str, ...] = ("/access_token",)
@@ -79,18 +86,76 @@ class ResponseSpec:
     expires_at: tuple[str, ...] = ("/expires_at",)
     lifetime_s: float | None = None
     error: Mapping[str, Any] = field(default_factory=nothing)
-    capture: Mapping[str, str] = field(default_factory=nothing)
+    capture: Mapping[str, tuple[str, ...]] = field(default_factory=nothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSpec:
+    """One call and what is taken from its answer.
+
+    Attributes:
+        request: how it is made; `path` below the API's base URL where it has no URL.
+        authenticated: whether it carries the token as an API request does.
+        expect: good statuses; empty: any 2xx.
+        response: where a new token is in the answer.
+        set: name -> places in what was picked of the answer.
+        pick_from, pick_where, pick_first: which element of a list that is.
+        label: what names the account for people.
+    """
+
+    request: RequestSpec
+    path: tuple[str, ...] = ()
+    authenticated: bool = True
+    expect: tuple[int, ...] = ()
+    response: ResponseSpec = ResponseSpec()
+    set: Mapping[str, tuple[str, ...]] = field(default_factory=nothing)
+    pick_from: str = ""
+    pick_where: Mapping[str, Any] | None = None
+    pick_first: bool = False
+    label: tuple[str, ...] = ()
+
+    @property
+    def picks(self) -> bool:
+        """Whether the answer holds a list of which one element is meant."""
+        return self.pick_where is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtSpec:
+    """A JWT that we sign (RFC 7519).
+
+    Attributes:
+        alg: RFC 7518 section 3.1; empty: what fits the key.
+        key: template of what signs; empty: the account's private key.
+        key_encoding: ``text``, ``base64`` or ``hex``, for shared keys.
+        lifetime_s: from ``iat`` to ``exp``.
+        header, claims: further ones; None leaves a standard one out.
+    """
+
+    alg: str = ""
+    key: str = ""
+    key_encoding: str = "text"
+    lifetime_s: float = 300.0
+    header: Params = field(default_factory=nothing)
+    claims: Params = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopesSpec:
-    """Scopes of a server: `offline` ones make it issue a refresh token and are added for auto-refresh."""
+    """Scopes of a server: `offline` ones make it issue a refresh token and are added for auto-refresh.
+
+    Attributes:
+        encode: percent-encode them in the authorization URL.
+        on_token_request: send them with the code and with each renewal too.
+    """
 
     default: tuple[str, ...] = ()
     separator: str = " "
     offline: tuple[str, ...] = ()
     known: Mapping[str, str] = field(default_factory=nothing)
     required: bool = False
+    encode: bool = True
+    on_token_request: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +164,15 @@ class ApiSpec:
 
     Attributes:
         hosts: further hosts that may see the token (``host``, ``host:port`` or ``*.domain``).
+        token_in: ``header``, ``query``, ``cookie``, ``path`` (first below the base URL) or ``none``.
+        basic: user name and password of Basic authentication instead, templates that may name the token.
         expired_status: statuses that mean "this token is no longer good".
         expired_body: JSON pointer -> values; with one of the statuses, one of them must be there too.
         retry_status: statuses after which waiting and sending again is right.
+        retry_body: as `expired_body`.
+        retry_after, retry_at: headers with the pause, and with the moment it ends.
+        retry_remaining: header with the number of requests left; empty: there is none.
+        paging: options of ``http.read`` where a pipeline does not say them.
     """
 
     base_url: tuple[str, ...] = ()
@@ -109,12 +180,17 @@ class ApiSpec:
     token_in: str = "header"
     token_name: str = "Authorization"
     token_prefix: str = "Bearer "
+    basic: tuple[str, str] | None = None
     headers: Params = field(default_factory=nothing)
     query: Params = field(default_factory=nothing)
     expired_status: tuple[int, ...] = (401,)
     expired_body: Mapping[str, tuple[Any, ...]] = field(default_factory=nothing)
     retry_status: tuple[int, ...] = (429, 503)
+    retry_body: Mapping[str, tuple[Any, ...]] = field(default_factory=nothing)
     retry_after: tuple[str, ...] = ("retry-after",)
+    retry_at: tuple[str, ...] = ()
+    retry_remaining: str = ""
+    paging: Mapping[str, Any] = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +204,10 @@ class AuthorizeSpec:
         pkce: ``S256``, ``plain`` or ``none`` (RFC 7636 section 4.2).
         redirect_uri: templates, where a server compares it exactly; empty: a free port on loopback.
         iss: whether the answer must say who gives it (RFC 9207).
+        fragment: the parameters follow this text behind a ``#``; None: they are the query.
+        drop_empty: leave out parameters without a value.
+        code, state: parameters of the redirect that hold them.
+        capture: name -> parameter of the redirect, for later templates.
     """
 
     url: tuple[str, ...] = ()
@@ -136,6 +216,11 @@ class AuthorizeSpec:
     pkce: str = "S256"
     redirect_uri: tuple[str, ...] = ()
     iss: bool = False
+    fragment: str | None = None
+    drop_empty: bool = True
+    code: str = "code"
+    state: str = "state"
+    capture: Mapping[str, str] = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,3 +46,11 @@ def copied(error: ConnectorError) -> ConnectorError:
     rebuild, args = error.__reduce__()[:2]
     copy: ConnectorError = rebuild(*args)
     return copy
+
+
+def again(error: ConnectorError, left_s: float) -> ConnectorError:
+    """The same error once more, with the seconds that are left of its pause."""
+    copy = copied(error)
+    if isinstance(copy, RenewalError):
+        copy.retry_after = max(0.0, left_s)
+    return copy

@@ -36,8 +36,11 @@ from connector.effects import (
     Wait,
 )
 from connector.errors import ConnectorError, NotAuthorizedError, PluginError, RenewalError, StoreError
+from connector.finishing import finish, whole
 from connector.grants import Grant
+from connector.hooked import obtain, obtains
 from connector.record import Record, Spending
+from connector.reply import Refusal
 from connector.token import Token, Window
 from connector.tokencall import token_call
 from connector.tokenrequest import TokenRequest
@@ -191,6 +194,8 @@ _WOKEN_S = 5.0
 def _answers(wish: Wish, record: Record, now: float) -> bool:
     if not usable(record.token, wish.window, now, rejected=wish.rejected):
         return False
+    if not whole(wish.account, record.token):
+        return False
     if not wish.early:
         return True
     mine = wish.have.token.fingerprint if wish.have and wish.have.token else ""
@@ -255,31 +260,72 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     now: float = yield Now()
     if _answers(wish, record, now):
         return record
+    if usable(record.token, wish.window, now, rejected=wish.rejected) and not whole(
+        wish.account, record.token
+    ):
+        return (yield from _finish(leased, record))
     _doubtful(wish, record, now)
     _hopeless(wish, record, now)
-    request = _request(wish, record, leased.ready)
-    if request.presents and wish.account.endpoint.refresh.rotates != "never":
+    # A person begins what a person must begin; the hook takes over from there.
+    hooked = obtains(wish.account) and (record.token is not None or not wish.grant.interactive)
+    request = None if hooked else _request(wish, record, leased.ready)
+    if isinstance(request, Token):  # made here, without a call
+        return (yield from _keep(record.renewed(request), made_from=record.login, base=record))
+    presents = record.presents if request is None else request.presents
+    if presents and wish.account.endpoint.refresh.rotates != "never":
         try:
             record = yield Save(record.about_to_spend(holder=wish.holder, now=now))
         except VersionConflict:
             return None
+    if hooked:
+        made = yield from obtain(leased.ready, record.token, until=leased.until)
+        if made is not None:
+            return (yield from _conclude(wish, leased, record, made))
     # Whoever was held up for so long that the lease may end during the call does not make it.
     outcome = yield from token_call(
         leased.ready,
-        lambda ready: _request(wish, record, ready),
+        lambda ready: _call(wish, record, ready),
         previous=record.token,
         until=leased.until,
     )
+    return (yield from _conclude(wish, leased, record, outcome))
+
+
+def _conclude(
+    wish: Wish, leased: _Leased, record: Record, outcome: Token | Refusal | NoReply
+) -> Generator[Effect, Any, Record | None]:
+    """What a call brought, saved; or what it did not bring, told."""
     if isinstance(outcome, NoReply):
         yield from failed_later(wish.account, record, outcome.words, in_doubt=outcome.sent)
         return None
     if isinstance(outcome, Token):
-        return (yield from _keep(record.renewed(outcome), made_from=record.login, base=record))
+        kept = yield from _keep(record.renewed(outcome), made_from=record.login, base=record)
+        return kept and (yield from _finish(leased, kept))
     yield from refused(wish.account, wish.grant, record, outcome)
     return None
 
 
-def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest:
+def _finish(leased: _Leased, record: Record) -> Generator[Effect, Any, Record | None]:
+    """What a token that is saved still needs before it can be used."""
+    if record.unsaved:
+        return record
+    return (
+        yield from finish(
+            leased.ready,
+            record,
+            lambda fresh, before: _keep(fresh, made_from=before, base=record),
+            until=leased.until,
+        )
+    )
+
+
+def _call(wish: Wish, record: Record, ready: Ready) -> TokenRequest:
+    request = _request(wish, record, ready)
+    assert isinstance(request, TokenRequest), "a grant that makes a call makes it again for a nonce"
+    return request
+
+
+def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest | Token:
     grant, account, credentials = wish.grant, ready.account, ready.credentials
     try:
         if record.token:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from connector.account import Account
+from connector.assertions import assertion
 from connector.credentials import Credentials
-from connector.jwts import sign
+from connector.endpointparts import NOTHING, RequestSpec
 from connector.secret import Secret
 from connector.token import Token
 from connector.tokenrequest import TokenRequest as TokenRequest
-from connector.tokenrequest import build
+from connector.tokenrequest import build, call_values
 
 _URN = "urn:ietf:params:oauth:"
-_ASSERTION_S = 300
 
 
 class Grant(Protocol):
@@ -27,6 +27,8 @@ class Grant(Protocol):
     Attributes:
         name: what ``grant:`` says in a manifest.
         interactive: whether a person must take part in the beginning.
+
+    One whose tokens are made without any call may say ``local = True``: they are not stored then.
     """
 
     @property
@@ -35,10 +37,13 @@ class Grant(Protocol):
     @property
     def interactive(self) -> bool: ...
 
-    def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | None:
-        """The call that obtains a first token; None: it cannot begin without a person."""
+    def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
+        """The call that obtains a first token; None: it cannot begin without a person.
 
-    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | None:
+        A Token where no call is needed for one.
+        """
+
+    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
         """The call that renews `token`; None: nothing in it can be renewed."""
 
 
@@ -63,8 +68,10 @@ def refresh(account: Account, token: Token, credentials: Credentials) -> TokenRe
     spec = account.endpoint.refresh
     shown: Secret | None
     if spec.with_ == "client":
-        params = {"grant_type": "client_credentials"}
-        return build(account, spec.request, params, credentials, captured=token.captured)
+        params = {"grant_type": "client_credentials", "scope": account.scope_text(refreshable=False)}
+        return build(
+            account, spec.request, params, credentials, captured=token.captured, known=known_of(token)
+        )
     if spec.with_ == "access_token":
         shown = token.access_token
         params = {"grant_type": "refresh_token", "access_token": token.access_token.reveal()}
@@ -75,10 +82,25 @@ def refresh(account: Account, token: Token, credentials: Credentials) -> TokenRe
         params = {"grant_type": "refresh_token", "refresh_token": shown.reveal() if shown else ""}
     if not shown:
         return None
+    if account.endpoint.scopes.on_token_request:
+        params["scope"] = account.scope_text(refreshable=True)
     key = token.dpop_key or credentials.dpop_key
     return build(
-        account, spec.request, params, credentials, shown=shown, captured=token.captured, dpop_key=key
+        account,
+        spec.request,
+        params,
+        credentials,
+        shown=shown,
+        captured=token.captured,
+        known={"scope": account.scope_text(refreshable=True), **known_of(token)},
+        dpop_key=key,
     )
+
+
+def known_of(token: Token) -> dict[str, str]:
+    """What templates of a call may name of the token at hand."""
+    refresh_token = {"refresh_token": token.refresh_token.reveal()} if token.refresh_token else {}
+    return {"access_token": token.access_token.reveal(), **refresh_token}
 
 
 def ask(
@@ -88,6 +110,8 @@ def ask(
     *,
     hidden: tuple[Secret, ...] = (),
     patience_s: float | None = None,
+    captured: Mapping[str, str] = NOTHING,
+    known: Mapping[str, str] = NOTHING,
 ) -> TokenRequest:
     """The call that obtains a first token with a grant's own parameters; see `build`."""
     return build(
@@ -98,6 +122,8 @@ def ask(
         dpop_key=credentials.dpop_key,
         hidden=hidden,
         patience_s=patience_s,
+        captured=captured,
+        known=known,
     )
 
 
@@ -164,19 +190,8 @@ class JwtBearer:
     def _assertion(account: Account, credentials: Credentials) -> str:
         if "assertion" in credentials.secrets:
             return credentials.secrets["assertion"].reveal()
-        key = credentials.secret(account, "private_key")
-        now = int(credentials.now)
-        claims: dict[str, Any] = {
-            "iss": account.client_id,
-            "sub": account.client_id,
-            "aud": account.issuer() or account.token_url(),
-            "iat": now,
-            "exp": now + _ASSERTION_S,
-            "jti": credentials.unique,
-            **account.claims,
-        }
-        header = {"kid": account.key_id} if account.key_id else {}
-        return sign(claims, key, alg=account.signing_alg, headers=header)
+        values = call_values(account, credentials, RequestSpec(), scope=account.scope_text(refreshable=False))
+        return assertion(account, credentials, values)
 
 
 @dataclass(frozen=True, slots=True)

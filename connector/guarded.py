@@ -138,18 +138,19 @@ class GuardedGrant:
     owner: str
     name: str
     interactive: bool
+    local: bool = False
 
-    def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | None:
+    def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
         """See `Grant.obtain`."""
         return self._request(lambda: self.grant.obtain(account, credentials))
 
-    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | None:
+    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
         """See `Grant.renew`."""
         return self._request(lambda: self.grant.renew(account, token, credentials))
 
-    def _request(self, call: Callable[[], TokenRequest | None]) -> TokenRequest | None:
+    def _request(self, call: Callable[[], TokenRequest | Token | None]) -> TokenRequest | Token | None:
         request = attempt(self.owner, "connector_grants", call)
-        if request is not None and not isinstance(request, TokenRequest):
+        if request is not None and not isinstance(request, (TokenRequest, Token)):
             raise promised(self.owner, "connector_grants", "a TokenRequest", request)
         return request
 

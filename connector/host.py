@@ -7,12 +7,13 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO
 
+import anyio
 import httpx
 
 from connector import pipeline
@@ -59,6 +60,8 @@ class Host:
         wire: Callable[..., httpx.BaseTransport] = Wire,
         async_wire: Callable[..., httpx.AsyncBaseTransport] = AsyncWire,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        async_sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._opening = opening
         self._vault = vault
@@ -66,6 +69,7 @@ class Host:
         self._discovery = Discovery(self._poster, clock=clock)
         self._new_wire, self._new_async_wire = wire, async_wire
         self._clock = clock
+        self._sleep, self._async_sleep = sleep, async_sleep
         self._identity = f"{socket.gethostname()}/{secrets.token_hex(4)}"
         self._lock = threading.RLock()
         self._logins: dict[str, Login] = {}
@@ -141,13 +145,15 @@ class Host:
             if wire is None:
                 wire = self._wires[account] = self._new_wire(**_tls(source.account))
                 self._closing.callback(wire.close)
-        return Transport(source, Gate(wire, lambda: self._closed), close_inner=False)
+        gate = Gate(wire, lambda: self._closed)
+        return Transport(source, gate, close_inner=False, sleep=self._sleep)
 
     def async_transport(self, account: str) -> httpx.AsyncBaseTransport:
         """The asynchronous transport alone; whoever takes it closes it."""
         source = self._login(account).source
         wire = self._new_async_wire(**_tls(source.account))
-        return AsyncTransport(source, AsyncGate(wire, lambda: self._closed))
+        gate = AsyncGate(wire, lambda: self._closed)
+        return AsyncTransport(source, gate, sleep=self._async_sleep)
 
     def token(self, account: str) -> Token:
         """A token that is valid now; ``.access_token.reveal()`` shows it. May wait for a renewal.
@@ -380,11 +386,12 @@ class Host:
 
     def _base_url(self, name: str) -> str:
         account = self._login(name).account
-        try:
-            return account.base_url()
-        except TemplateError:
-            # Only the token reply says where the API is.
-            return account.base_url(self.token(name).captured)
+        endpoint = account.endpoint
+        # Of several templates one that only a token fills may come first.
+        if not (endpoint.finds_hosts and len(endpoint.api.base_url) > 1):
+            with suppress(TemplateError):
+                return account.base_url()
+        return account.base_url(self.token(name).captured)
 
 
 def _tls(account: Account) -> dict[str, Any]:

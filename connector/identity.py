@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
 from connector.account import Account
+from connector.dress import api_values
+from connector.endpointparts import StepSpec
+from connector.filling import filled, filled_values, text_of
 from connector.inspection import person_in
-from connector.reading import cleaned, parse, pointed
-from connector.template import TemplateError, fill, fill_first, fill_url
+from connector.reading import cleaned, first, parse
+from connector.reply import says_error
+from connector.steps import step_url
+from connector.template import TemplateError
 from connector.token import Token
 
 
@@ -31,28 +38,47 @@ class Identity:
 
 
 def identify(account: Account, token: Token, http: httpx.Client) -> Identity:
-    """Ask the endpoint's ``test`` request, or its user-info endpoint (OpenID Connect Core section 5.3)."""
-    test = account.endpoint.test
-    place = str(test["path"]) if test.get("path") else ""
-    try:
-        if place:
-            url = fill(place, account.names(token.captured))
-        else:
-            info = account.endpoint.userinfo
-            url = fill_first(info.url, account.names(token.captured), fill_url) if info else ""
-    except TemplateError:
-        url = ""
-    if not url:
+    """Ask the endpoint's ``test`` request, or its user-info endpoint (OpenID Connect Core section 5.3).
+
+    Args:
+        http: a client of the account, which authenticates the request.
+    """
+    test = account.endpoint.test or _userinfo(account)
+    if test is None:
         return Identity(works=None)
-    response = http.request(str(test.get("method", "GET")), url)
-    expected = test.get("expect")
-    works = response.status_code in expected if expected else response.is_success
+    values = api_values(account, token)
+    try:
+        url = step_url(account, test, values)
+    except TemplateError:
+        return Identity(works=None)
+    spec = test.request
+    said = filled_values(spec.params, values)
+    query = filled(spec.query, values)
+    sent: dict[str, Any] = {}
+    if spec.body == "json" and spec.method != "GET":
+        sent["json"] = said
+    elif spec.method == "GET" or spec.body == "query":
+        query |= {name: text_of(value) for name, value in said.items()}
+    elif said:
+        sent["data"] = {name: text_of(value) for name, value in said.items()}
+    if query:
+        url += ("&" if urlsplit(url).query else "?") + urlencode(query)
+    response = http.request(spec.method, url, headers=filled(spec.headers, values), **sent)
+    works = response.status_code in test.expect if test.expect else response.is_success
     data = parse(response.content[: 1 << 20], response.headers.get("content-type", ""), "json")
-    label = pointed(data, test["label"]) if test.get("label") else None
-    person = cleaned(str(label)) if isinstance(label, (str, int)) else "" if place else person_in(data)
+    works = works and not says_error(data, test.response)
+    label = first(data, test.label, {name.lower(): value for name, value in response.headers.items()})
+    person = cleaned(str(label)) if isinstance(label, (str, int)) else ""
+    if account.endpoint.test is None:
+        person = person_in(data)
     return Identity(
         works=works,
         status=response.status_code,
         url=str(response.request.url.copy_with(query=None)),
         person=person if works else "",
     )
+
+
+def _userinfo(account: Account) -> StepSpec | None:
+    info = account.endpoint.userinfo
+    return StepSpec(request=replace(info, method="GET")) if info and info.url else None

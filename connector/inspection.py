@@ -10,6 +10,7 @@ from connector.account import Account
 from connector.credentials import Credentials
 from connector.endpointparts import RequestSpec
 from connector.errors import NotAuthorizedError
+from connector.grants import known_of
 from connector.reading import cleaned, number_of, parse
 from connector.reply import Refusal, Reply, read_answer, read_refusal
 from connector.secret import Secret
@@ -58,12 +59,28 @@ def _shown(token: Token) -> tuple[Secret, str]:
     return token.access_token, "access_token"
 
 
+def _call(
+    account: Account, spec: RequestSpec, params: Mapping[str, str], credentials: Credentials, token: Token
+) -> TokenRequest:
+    return build(
+        account,
+        spec,
+        params,
+        credentials,
+        config=False,
+        more=(),
+        captured=token.captured,
+        known=known_of(token),
+        hidden=tuple(secret for secret in (token.access_token, token.refresh_token) if secret),
+    )
+
+
 def revoke_request(account: Account, credentials: Credentials, token: Token) -> TokenRequest:
     """The call that ends a login (RFC 7009 section 2.1)."""
     spec = _place(account, account.endpoint.revoke, "revoke")
     shown, hint = _shown(token)
     params = {"token": shown.reveal(), "token_type_hint": hint}
-    return build(account, spec, params, credentials, config=False, more=(), hidden=(shown,))
+    return _call(account, spec, params, credentials, token)
 
 
 def read_revoked(account: Account, reply: Reply, secrets: tuple[Secret, ...]) -> bool | Refusal:
@@ -85,7 +102,7 @@ def introspect_request(account: Account, credentials: Credentials, token: Token)
     """The call that asks what a token is worth (RFC 7662 section 2.1)."""
     spec = _place(account, account.endpoint.introspect, "introspect")
     params = {"token": token.access_token.reveal(), "token_type_hint": "access_token"}
-    return build(account, spec, params, credentials, config=False, more=(), hidden=(token.access_token,))
+    return _call(account, spec, params, credentials, token)
 
 
 def read_introspection(

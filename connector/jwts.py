@@ -62,8 +62,18 @@ for _alg, _hash in zip(SECRET_ALGORITHMS, ("SHA256", "SHA384", "SHA512"), strict
     _BY_SECRET.register_algorithm(_alg, _AnySecret(getattr(HMACAlgorithm, _hash)))
 
 
-def sign_with_secret(claims: Mapping[str, Any], secret: Secret, *, alg: str = "") -> str:
-    """Sign claims with a client secret (``client_secret_jwt``, OpenID Connect Core section 9).
+def sign_with_secret(
+    claims: Mapping[str, Any],
+    secret: Secret,
+    *,
+    alg: str = "",
+    headers: Mapping[str, Any] | None = None,
+    encoding: str = "text",
+) -> str:
+    """Sign claims with a shared secret (``client_secret_jwt``, OpenID Connect Core section 9).
+
+    Args:
+        encoding: how its bytes are written: ``text``, ``base64`` or ``hex``.
 
     Raises NotAuthorizedError ``bad_private_key`` for an algorithm that wants a pair of keys.
     """
@@ -75,7 +85,17 @@ def sign_with_secret(claims: Mapping[str, Any], secret: Secret, *, alg: str = ""
             resolution=f"`signing_alg:` is one of {', '.join(SECRET_ALGORITHMS)} here",
         )
     payload = json.dumps(dict(claims), separators=(",", ":")).encode()
-    return _BY_SECRET.encode(payload, secret.reveal(), algorithm=alg or SECRET_ALGORITHMS[0])
+    key = _bytes(secret, encoding)
+    return _BY_SECRET.encode(payload, key, algorithm=alg or SECRET_ALGORITHMS[0], headers=dict(headers or {}))
+
+
+def _bytes(secret: Secret, encoding: str) -> bytes:
+    with contextlib.suppress(ValueError):
+        text = secret.reveal()
+        if encoding == "text":
+            return text.encode()
+        return bytes.fromhex(text) if encoding == "hex" else base64.b64decode(text + "=" * (-len(text) % 4))
+    raise bad_key(f"it is not written in {encoding}")
 
 
 def bad_key(reason: str) -> NotAuthorizedError:

@@ -25,6 +25,7 @@ from connector.signin import begin_code, begin_device, finish, poll
 from connector.signout import introspect, logout
 from connector.source import TokenSource
 from connector.status import Status, status_of
+from connector.store.memory import MemoryStore
 from connector.token import Token, Window
 from connector.tokenstore import VersionConflict
 from connector.vault import Vault
@@ -54,7 +55,7 @@ class Authorization:
 
     def answered_by(self, redirected: str) -> bool:
         """Whether a redirect is the answer to this login, rather than somebody else's."""
-        return state_of(redirected) == self._asked.state
+        return state_of(self._login.account, redirected) == self._asked.state
 
     def finish(self, redirected: str) -> Token:
         """Complete the login with the URL that the browser was sent to.
@@ -123,6 +124,9 @@ class Login:
         self.account = account
         self._grant = grant
         self._clock = clock
+        if getattr(grant, "local", False):
+            # Made here from what the manifest leads to: the store would only keep what has changed since.
+            vault = Vault(MemoryStore(), url="memory://")
         self._window = Window(early_s=account.endpoint.refresh.before_s, jitter=_JITTER)
         self._world = World(
             key=key,

@@ -1,4 +1,4 @@
-"""`connector plugin list`: everything that has a name in a manifest, and who brings it."""
+"""`connector plugin`: `list` has everything with a name in a manifest, and who brings it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from connector.console import (
 from connector.endpoint import Endpoint
 from connector.errors import ManifestError
 from connector.opening import open_manifest
+from connector.plugincheck import plugin_check
 from connector.registry import Registry, collect
 
 _KINDS = ("endpoints", "grants", "snaps", "stores", "secrets", "services")
@@ -28,7 +29,10 @@ _KINDS = ("endpoints", "grants", "snaps", "stores", "secrets", "services")
 
 @click.group()
 def plugin() -> None:
-    """What plugins bring."""
+    """What plugins bring, and whether it is right."""
+
+
+plugin.add_command(plugin_check)
 
 
 @plugin.command("list")

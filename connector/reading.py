@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
 from connector.secret import Secret
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _LONG_RUN = re.compile(r"[^\s'\"<>=:,;()]{28,}")
 
 
@@ -35,8 +37,10 @@ def _forms(text: str) -> tuple[str, ...]:
 
 
 def parse(body: bytes, content_type: str, format: str = "auto") -> Any:
-    """JSON or form data, whatever the content type claims; None when it is neither."""
+    """JSON or form data, whatever the content type claims; None when it is neither. Of ``text``, the text."""
     text = body.decode("utf-8-sig", "replace").strip()
+    if format == "text":
+        return text
     if format != "form":
         try:
             return json.loads(text, parse_int=_int)
@@ -69,9 +73,24 @@ def pointed(data: Any, pointer: str) -> Any:
     return data
 
 
-def first(data: Any, pointers: Iterable[str]) -> Any:
-    """The first value that is there."""
-    return next((v for v in (pointed(data, p) for p in pointers) if v is not None), None)
+def at(place: str, data: Any, headers: Mapping[str, str]) -> Any:
+    """The value at a place of an answer: a JSON pointer, ``header:NAME`` or ``cookie:NAME``; None: nothing.
+
+    Args:
+        headers: names in lower case.
+    """
+    kind, _, name = place.partition(":")
+    if kind == "header":
+        return headers.get(name.lower())
+    if kind == "cookie":
+        match = re.search(rf"(?:^|,\s*){re.escape(name)}=([^;,]*)", headers.get("set-cookie", ""))
+        return match[1].strip('"') if match else None
+    return pointed(data, place)
+
+
+def first(data: Any, places: Iterable[str], headers: Mapping[str, str] = NO_HEADERS) -> Any:
+    """The first value that is there, see `at`."""
+    return next((v for v in (at(p, data, headers) for p in places) if v is not None), None)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -101,16 +120,17 @@ def number_of(value: Any) -> float | None:
 
 
 def moment_of(value: Any) -> float | None:
-    """Seconds since the epoch, also from milliseconds and ISO 8601; None: it is no moment."""
+    """Seconds since the epoch, also from milliseconds, ISO 8601 and an HTTP date; None: it is no moment."""
     number = number_of(value)
     if number is not None:
         # Milliseconds since the epoch are a common accident; as seconds they lie past the year 5000.
         number = number / 1000 if number > 1e11 else number
         return number if 0 <= number < 1e11 else None
     if isinstance(value, str) and len(value) <= 64:
-        try:
-            moment = datetime.fromisoformat(value)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            return None
+        for read in (datetime.fromisoformat, parsedate_to_datetime):
+            try:
+                moment = read(value.strip())
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            except (ValueError, OverflowError, TypeError):
+                continue
     return None

@@ -237,7 +237,9 @@ class _Collector:
         if not guarded.is_grant(grant):
             self.wrong(owner, "connector_grants", "a Grant", grant)
         elif self.registry.claim("grant", grant.name, owner):
-            made = GuardedGrant(grant, owner, grant.name, grant.interactive)
+            made = GuardedGrant(
+                grant, owner, grant.name, grant.interactive, bool(getattr(grant, "local", False))
+            )
             self.registry.grants[grant.name] = made
 
     def mapping(self, hook: str, kind: str, table: dict[str, Any], guard: Callable[[Any, str], Any]) -> None:

@@ -8,69 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any
 
 from connector.account import Account
 from connector.endpointparts import ResponseSpec
 from connector.errors import ConnectorError
-from connector.reading import cleaned, first, moment_of, number_of, parse, pointed, retry_after
+from connector.reading import NO_HEADERS, cleaned, first, moment_of, number_of, parse
+from connector.refusal import Kind as Kind
+from connector.refusal import Refusal as Refusal
+from connector.refusal import Reply as Reply
+from connector.refusal import error_inside, inside_success, redirected, refusal_of
+from connector.refusal import says_error as says_error
 from connector.secret import Hidden, Secret
 from connector.token import Token
 
 TEN_YEARS_S = 10 * 365.25 * 86_400
 _TOKEN_TEXT = re.compile(r"[\x21-\x7e]+")
 _TYPE_TEXT = re.compile(r"[\x21-\x7e]{1,40}")
-_CHALLENGE_ERROR = re.compile(r'\berror\s*=\s*"?([A-Za-z0-9_.-]{1,64})')
-
-
-Kind: TypeAlias = Literal["login", "client", "scope", "later", "nonce", "protocol"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What the authorization server answered. Prints as its status alone.
-
-    Attributes:
-        headers: names in lower case.
-        body: at most the size limit of token calls.
-        received_at: seconds since the epoch.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    received_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """The server said no, or nothing that could be understood.
-
-    Attributes:
-        kind: ``login`` (the refresh token is dead), ``client`` (id or secret), ``scope``,
-            ``later`` (try again), ``nonce`` (the same again with `dpop_nonce` in its proof), ``protocol``
-            (not an answer that OAuth knows).
-        spent: whether a single-use refresh token may have been used up by this call.
-        error, description: as the server put it, cleaned; RFC 6749 section 5.2.
-        retry_after_s: what the server asked for; None: nothing.
-    """
-
-    kind: Kind
-    status: int
-    error: str = ""
-    description: str = ""
-    retry_after_s: float | None = None
-    spent: bool = False
-    dpop_nonce: str = field(default="", repr=False)
-
-    def words(self) -> str:
-        """For a person: status, error and description."""
-        said = " ".join(
-            part for part in (self.error, f"({self.description})" if self.description else "") if part
-        )
-        return f"HTTP {self.status}" + (f": {said}" if said else ", without an explanation")
 
 
 def read_reply(
@@ -90,16 +46,16 @@ def read_reply(
     """
     spec = account.endpoint.response
     data = parse(reply.body, reply.headers.get("content-type", ""), spec.format)
-    issued = (first(data, spec.access_token), first(data, spec.refresh_token))
+    issued = [first(data, places, reply.headers) for places in (spec.access_token, spec.refresh_token)]
     hidden = (*secrets, *(Secret(text) for text in issued if isinstance(text, str)))
     if 300 <= reply.status < 400:
-        return _redirected(reply)
+        return redirected(reply)
     if not 200 <= reply.status < 300:
-        return _refusal(account, reply, data, hidden)
-    error = _error_inside(data, spec)
+        return refusal_of(account, reply, data, hidden)
+    error = error_inside(data, spec)
     if error:
-        return _inside_success(_refusal(account, reply, data, hidden, status=400))
-    if not isinstance(data, Mapping):
+        return inside_success(refusal_of(account, reply, data, hidden, status=400))
+    if not isinstance(data, (Mapping, list)) and issued[0] is None:
         return Refusal(
             kind="protocol",
             status=reply.status,
@@ -115,9 +71,9 @@ def read_answer(
     """Read any other answer of the authorization server that should be a JSON object."""
     data = parse(reply.body, reply.headers.get("content-type", ""))
     if 300 <= reply.status < 400:
-        return _redirected(reply)
+        return redirected(reply)
     if reply.status >= 400 or (isinstance(data, Mapping) and isinstance(data.get("error"), str)):
-        return _refusal(account, reply, data, tuple(secrets), status=max(reply.status, 400))
+        return refusal_of(account, reply, data, tuple(secrets), status=max(reply.status, 400))
     if reply.status in good and isinstance(data, Mapping):
         return data
     return Refusal(kind="protocol", status=reply.status, description="the answer is not a JSON object")
@@ -126,16 +82,9 @@ def read_answer(
 def read_refusal(account: Account, reply: Reply, secrets: Iterable[Secret]) -> Refusal:
     """Read an answer that is known to be a no."""
     if 300 <= reply.status < 400:
-        return _redirected(reply)
+        return redirected(reply)
     data = parse(reply.body, reply.headers.get("content-type", ""))
-    return _refusal(account, reply, data, tuple(secrets), status=max(reply.status, 400))
-
-
-def _redirected(reply: Reply) -> Refusal:
-    # Following would carry the secret and the refresh token to wherever it points.
-    return Refusal(
-        kind="protocol", status=reply.status, error="redirect", description="redirects are refused"
-    )
+    return refusal_of(account, reply, data, tuple(secrets), status=max(reply.status, 400))
 
 
 def read_adopted(account: Account, data: Hidden[Mapping[str, Any]], *, now: float) -> Token:
@@ -184,23 +133,23 @@ def _adopted(account: Account, data: Mapping[str, Any], now: float) -> Token | s
         expires_at=expires_at if access else now,
         refresh_token=Secret(refresh) if refresh else None,
         scopes=_scopes(data.get("scope"), account.endpoint.scopes.separator),
-        captured=_captured(data, account.endpoint.response),
+        captured=captured_of(data, account.endpoint.response.capture),
     )
 
 
 def _token(
     account: Account,
-    data: Mapping[str, Any],
+    data: Any,
     reply: Reply,
     previous: Token | None,
     dpop_key: Secret | None,
 ) -> Token | Refusal:
-    spec, now = account.endpoint.response, reply.received_at
-    access = first(data, spec.access_token)
+    spec, now, headers = account.endpoint.response, reply.received_at, reply.headers
+    access = first(data, spec.access_token, headers)
     if not isinstance(access, str) or not _TOKEN_TEXT.fullmatch(access):
         what = "no access_token" if access in (None, "") else "an access_token that fits in no header"
         return Refusal(kind="protocol", status=reply.status, description=f"the reply has {what}", spent=True)
-    kind = first(data, spec.token_type)
+    kind = first(data, spec.token_type, headers)
     bound = dpop_key is not None and _is_dpop(kind)
     if not bound and _unusable_type(kind):
         return Refusal(
@@ -213,7 +162,7 @@ def _token(
         # At a login nothing is lost by refusing; a renewal's refresh token would be.
         words = "the server did not bind the token to our key, and dpop: true asks for that"
         return Refusal(kind="protocol", status=reply.status, description=words)
-    refresh = first(data, spec.refresh_token)
+    refresh = first(data, spec.refresh_token, headers)
     if isinstance(refresh, str) and _TOKEN_TEXT.fullmatch(refresh):
         new_refresh: Secret | None = Secret(refresh)
     else:
@@ -224,12 +173,12 @@ def _token(
         access_token=Secret(access),
         token_type=_type(kind),
         obtained_at=now,
-        expires_at=_expiry(data, spec, now),
+        expires_at=_expiry(data, spec, now, headers),
         refresh_token=new_refresh,
-        scopes=_scopes(first(data, spec.scope), account.endpoint.scopes.separator),
+        scopes=_scopes(first(data, spec.scope, headers), account.endpoint.scopes.separator),
         # The refresh token of a public client is bound too (RFC 9449 section 5), so the key stays with it.
         dpop_key=dpop_key,
-        captured=MappingProxyType({**captured, **_captured(data, spec)}),
+        captured=MappingProxyType({**captured, **captured_of(data, spec.capture, headers)}),
     )
 
 
@@ -247,18 +196,51 @@ def _type(kind: Any) -> str:
     return text if _TYPE_TEXT.fullmatch(text) else "Bearer"
 
 
-def _expiry(data: Mapping[str, Any], spec: ResponseSpec, now: float) -> float | None:
-    absolute = moment_of(first(data, spec.expires_at))
-    seconds = number_of(first(data, spec.expires_in))
+_UNITS = {"s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
+
+
+def _expiry(
+    data: Any, spec: ResponseSpec, now: float, headers: Mapping[str, str] = NO_HEADERS
+) -> float | None:
+    absolute = moment_of(first(data, spec.expires_at, headers))
+    seconds = number_of(first(data, spec.expires_in, headers))
     # No server issues a token that is already dead: 0, -1 and a moment in the past (by a clock that differs
     # from ours) mean that it does not say. Then the endpoint may; else a 401 will.
-    if seconds is not None and spec.expires_in_unit == "ms":
-        seconds /= 1000
+    if seconds is not None:
+        seconds *= _UNITS[spec.expires_in_unit]
     if seconds is not None and seconds > 0:
         return now + min(seconds, TEN_YEARS_S)
     if absolute is not None and absolute > now:
         return min(absolute, now + TEN_YEARS_S)
     return now + spec.lifetime_s if spec.lifetime_s else None
+
+
+def exchanged(account: Account, spec: ResponseSpec, token: Token, reply: Reply) -> Token:
+    """A token with what the answer of an exchange replaces of it; what is not there stays."""
+    data = parse(reply.body, reply.headers.get("content-type", ""), spec.format)
+    access, refresh, kind, scope = (
+        first(data, places, reply.headers)
+        for places in (spec.access_token, spec.refresh_token, spec.token_type, spec.scope)
+    )
+    new = replace(
+        token,
+        captured=MappingProxyType({**token.captured, **captured_of(data, spec.capture, reply.headers)}),
+        refresh_token=Secret(refresh) if _is_token(refresh) else token.refresh_token,
+        scopes=_scopes(scope, account.endpoint.scopes.separator) or token.scopes,
+    )
+    if not _is_token(access):
+        return new
+    return replace(
+        new,
+        access_token=Secret(access),
+        token_type=_type(kind) if kind else token.token_type,
+        obtained_at=reply.received_at,
+        expires_at=_expiry(data, spec, reply.received_at, reply.headers),
+    )
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, str) and _TOKEN_TEXT.fullmatch(value) is not None
 
 
 def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
@@ -269,96 +251,11 @@ def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
     return None
 
 
-def _captured(data: Mapping[str, Any], spec: ResponseSpec) -> dict[str, str]:
-    found = {name: pointed(data, pointer) for name, pointer in spec.capture.items()}
+def captured_of(
+    data: Any, places: Mapping[str, tuple[str, ...]], headers: Mapping[str, str] = NO_HEADERS
+) -> dict[str, str]:
+    """Values of an answer that templates may use, by name; what is not there is left out."""
+    found = {name: first(data, several, headers) for name, several in places.items()}
     texts = {n: str(v) for n, v in found.items() if isinstance(v, (str, int)) and not isinstance(v, bool)}
     # They land in URLs and headers, so what could end a line there is not taken.
     return {name: text for name, text in texts.items() if text.isprintable()}
-
-
-def _error_inside(data: Any, spec: ResponseSpec) -> bool:
-    if spec.error:
-        found = pointed(data, spec.error["at"])
-        return found == spec.error["equals"] if "equals" in spec.error else found not in (None, "", False)
-    return (
-        isinstance(data, Mapping) and bool(data.get("error")) and first(data, spec.access_token) in (None, "")
-    )
-
-
-_CLIENT_ERRORS = {"invalid_client", "unauthorized_client"}
-_LATER_ERRORS = {"temporarily_unavailable", "slow_down", "server_error"}
-
-
-def _refusal(
-    account: Account, reply: Reply, data: Any, secrets: tuple[Secret, ...], *, status: int = 0
-) -> Refusal:
-    status = status or reply.status
-    error, description = _said(reply, data, account.endpoint.response)
-    nonce = reply.headers.get("dpop-nonce", "")
-    nonce = nonce if len(nonce) <= _LONGEST_NONCE else ""
-    kind, spent = _kind(status, error, asks_for_nonce=bool(nonce))
-    # What this server means by its own words comes before what the RFC means by them.
-    for rule in account.endpoint.errors:
-        if rule.speaks_of(status, error, description):
-            kind, spent = cast(Kind, rule.kind), spent and rule.kind == "later"
-            break
-    return Refusal(
-        kind=kind,
-        status=reply.status,
-        error=cleaned(error, secrets),
-        description=cleaned(description, secrets),
-        retry_after_s=retry_after(reply.headers.get("retry-after"), reply.received_at),
-        spent=spent,
-        dpop_nonce=nonce,
-    )
-
-
-def _inside_success(refusal: Refusal) -> Refusal:
-    """An error inside a 200 is a verdict on the login only in words that say so: gateways answer like this
-    too, and one bad reply must not need a person.
-    """
-    if refusal.kind == "login" and not _VERDICT.search(refusal.error):
-        return replace(refusal, kind="protocol", spent=True)
-    return refusal
-
-
-_VERDICT = re.compile(r"(?i)invalid|expired|revoked|denied|bad_?refresh|unauthorized|unsupported|pending")
-_LONGEST_NONCE = 1024
-
-
-def _kind(status: int, error: str, *, asks_for_nonce: bool) -> tuple[Kind, bool]:
-    """What a refusal means, and whether a single-use refresh token may have been used up by it."""
-    kind: Kind
-    spent = False
-    if error == "use_dpop_nonce" and asks_for_nonce:  # RFC 9449 section 8: before anything was processed
-        kind = "nonce"
-    elif status in (408, 425, 429):
-        kind = "later"
-    elif status >= 500:
-        # Processed or not, nobody can tell (a 502 after the work is done looks the same).
-        kind, spent = "later", True
-    elif error in _CLIENT_ERRORS:
-        kind = "client"
-    elif error == "invalid_scope":
-        kind = "scope"
-    elif error in _LATER_ERRORS and status != 401:
-        # A 401 is a no, whatever it calls itself: ServiceNow says server_error for every dead login.
-        kind, spent = "later", error == "server_error"
-    elif status in (400, 401):
-        kind = "login"
-    else:
-        # 403, 404, 405 ... without a word of OAuth: a firewall or a wrong path, not a verdict on the login.
-        kind = "login" if error in ("invalid_grant", "access_denied") else "protocol"
-    return kind, spent
-
-
-def _said(reply: Reply, data: Any, spec: ResponseSpec) -> tuple[str, str]:
-    code: Any = pointed(data, spec.error.get("code", "/error") if spec.error else "/error")
-    text = pointed(data, spec.error.get("message", "/error_description")) if spec.error else None
-    text = text or pointed(data, "/error_description")
-    if isinstance(code, Mapping):
-        code, text = code.get("code") or code.get("type"), text or code.get("message")
-    if not isinstance(code, (str, int)):
-        match = _CHALLENGE_ERROR.search(reply.headers.get("www-authenticate", "")[:4096])
-        code = match[1] if match else ""
-    return str(code), text if isinstance(text, str) else ""

@@ -20,13 +20,19 @@ Setting = Mapping[str, Any]
 
 
 def bind_settings(
-    spec: AccountSpec, endpoint: Endpoint, given: Mapping[str, Any], pending: Collection[str]
+    spec: AccountSpec,
+    endpoint: Endpoint,
+    given: Mapping[str, Any],
+    pending: Collection[str],
+    *,
+    grant: str = "",
 ) -> tuple[dict[str, str], list[Problem]]:
     """Settings as text, defaults included, and what is wrong with those given.
 
     Args:
         given: values as written, references followed.
         pending: names whose reference has not been followed; their values go unchecked.
+        grant: of the account, for settings that only some grants ask for.
     """
     asked, problems = endpoint.settings, []
     values = {name: text(s["default"]) for name, s in asked.items() if "default" in s}
@@ -39,7 +45,7 @@ def bind_settings(
             problems.append(spec.problem(f"{name}: {message}", "settings", name, hint=hint))
     for name, setting in asked.items():
         meant = any(n not in asked and near_miss(n, asked) == name for n in given)  # told as unknown already
-        if name not in given and _required(setting) and not meant:
+        if name not in given and _required(setting) and not meant and _visible(setting, values, grant):
             problems.append(_missing(spec, endpoint, name, setting))
     return values, problems
 
@@ -48,6 +54,16 @@ def _required(setting: Setting) -> bool:
     if setting.get("x-filled-by", "user") != "user" or "default" in setting:
         return False
     return bool(setting.get("x-required", True))
+
+
+def _visible(setting: Setting, values: Mapping[str, str], grant: str) -> bool:
+    """Whether ``x-visible-when`` lets it be asked for."""
+    known = {"grant": grant, **values}
+    for name, wanted in setting.get("x-visible-when", {}).items():
+        choices = wanted if isinstance(wanted, list) else [wanted]
+        if known.get(name, "") not in [text(choice) for choice in choices]:
+            return False
+    return True
 
 
 def _missing(spec: AccountSpec, endpoint: Endpoint, name: str, setting: Setting) -> Problem:

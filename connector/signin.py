@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from connector.account import Account
 from connector.authorization import (
     Pending,
     authorization_url,
+    captured_from,
     code_request,
     pending,
     push_request,
@@ -54,13 +56,15 @@ def finish(asked: Pending, redirected: str) -> Generator[Effect, Any, Token]:
     if asked.dpop_key:
         ready = replace(ready, credentials=replace(ready.credentials, dpop_key=asked.dpop_key))
     code = read_redirect(ready.account, asked, redirected)
+    captured = captured_from(ready.account, redirected)
     outcome = yield from token_call(
         ready,
-        lambda ready: code_request(ready.account, ready.credentials, asked, code),
+        lambda ready: code_request(ready.account, ready.credentials, asked, code, captured),
         previous=None,
         until=_NEVER,
     )
-    return good(ready.account, outcome)
+    token = good(ready.account, outcome)
+    return replace(token, captured=MappingProxyType({**captured, **token.captured}))
 
 
 def begin_device() -> Generator[Effect, Any, DeviceCode]:

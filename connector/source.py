@@ -11,16 +11,16 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 
 from connector.account import Account
 from connector.counts import Counts as Counts
 from connector.drive import World, run
-from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
+from connector.errors import ConnectorError, NotAuthorizedError, StoreError
 from connector.flight import Flight, landed
-from connector.flighterrors import broken, copied, slow, threadless
+from connector.flighterrors import again, broken, copied, slow, threadless
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
 from connector.lives import forks, leaving, settles
@@ -96,6 +96,7 @@ class TokenSource:
         self._epoch = 0
         self._settling = False
         self._lock = threading.RLock()  # for changes of the above; reading a fresh token takes none
+        self._known: tuple[str, Mapping[str, str]] | None = None
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
         forks(settles(self))
 
@@ -163,6 +164,18 @@ class TokenSource:
         """The API took `token`: it is proven."""
         self._suspicion.accept(token)
 
+    def secrets(self) -> Mapping[str, str]:
+        """The account's secrets by name, for hooks that sign requests; as they were when the token came."""
+        known = self._known
+        fingerprint = self._held.token.fingerprint if self._held else ""
+        if known is None or known[0] != fingerprint:
+            client_secret = self._world.reveal()
+            found = {name: secret.reveal() for name, secret in self._world.others().items()}
+            if client_secret:
+                found["client_secret"] = client_secret.reveal()
+            known = self._known = (fingerprint, found)
+        return known[1]
+
     def renew_now(self, *, force: bool = False) -> Token:
         """Renew whatever the state of the token; what `connector refresh` does.
 
@@ -224,7 +237,7 @@ class TokenSource:
                 return future if fresh else held.token
         error = self._error
         if now < self._quiet_until and error is not None:
-            raise self._again(error, now)
+            raise again(error, self._quiet_until - now)
         return self._begin(early=False, here=here)
 
     def _stale(self, token: Token) -> bool:
@@ -368,12 +381,6 @@ class TokenSource:
             error.code,
             error,
         )
-
-    def _again(self, error: ConnectorError, now: float) -> ConnectorError:
-        copy = copied(error)
-        if isinstance(copy, RenewalError):
-            copy.retry_after = max(0.0, self._quiet_until - now)
-        return copy
 
     def _wanted(self) -> bool:
         """Whether a renewal is still of use that has shown nothing yet."""

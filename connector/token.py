@@ -24,6 +24,8 @@ class Token:
         scopes: what was granted; None: the server did not say, which means: what was asked for.
         dpop_key: the private JWK it is bound to (RFC 9449); None: it is nobody's in particular.
         captured: values an endpoint takes from the reply (e.g. ``instance_url``), usable in its templates.
+        exchanges_left: calls of the endpoint's ``exchange`` that are still to be made before it can be used.
+        private: secrets of the account that templates of its API name, as they were at the last token call.
     """
 
     access_token: Secret
@@ -34,6 +36,8 @@ class Token:
     scopes: tuple[str, ...] | None = None
     dpop_key: Secret | None = None
     captured: Mapping[str, str] = field(default_factory=dict)
+    exchanges_left: int = 0
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         ends = "unknown" if self.expires_at is None else f"{self.expires_at:.0f}"
@@ -62,6 +66,8 @@ class Token:
             "refresh_token": self.refresh_token.reveal() if self.refresh_token else None,
             "scopes": list(self.scopes) if self.scopes is not None else None,
             "captured": dict(self.captured),
+            "exchanges_left": self.exchanges_left,
+            "private": dict(self.private),
             "dpop_key": self.dpop_key.reveal() if self.dpop_key else None,
         }
 
@@ -78,6 +84,8 @@ class Token:
             scopes=None if scopes is None else tuple(str(s) for s in scopes),
             dpop_key=Secret(str(data["dpop_key"])) if data.get("dpop_key") else None,
             captured=MappingProxyType({str(k): str(v) for k, v in data["captured"].items()}),
+            exchanges_left=int(data.get("exchanges_left", 0)),
+            private=MappingProxyType({str(k): str(v) for k, v in data.get("private", {}).items()}),
         )
 
 

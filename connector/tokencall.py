@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from connector.effects import Effect, NoReply, Post, Ready
-from connector.reply import Refusal, Reply, read_reply
+from connector.filling import mentioned
+from connector.hooked import prepared, read
+from connector.reply import Refusal, Reply
 from connector.token import Token
 from connector.tokenrequest import TokenRequest
 
 T = TypeVar("T")
 _NONCES = 3
+_SHOWN = ("api_key", "username", "password")
 
 
 def post(
@@ -52,9 +56,34 @@ def token_call(
     ready: Ready, make: Callable[[Ready], TokenRequest], *, previous: Token | None, until: float
 ) -> Generator[Effect, Any, Token | Refusal | NoReply]:
     """`post` to the token endpoint; `previous` is the token that is renewed."""
+    endpoint = ready.account.endpoint
+    # A renewal that shows the access token renews what the exchange has brought.
+    kept = previous is not None and endpoint.refresh.with_ == "access_token"
+    due = 0 if kept else len(endpoint.exchange)
 
-    def read(reply: Reply, request: TokenRequest) -> Token | Refusal:
-        secrets, key = request.secrets, request.dpop_key
-        return read_reply(ready.account, reply, previous=previous, secrets=secrets, dpop_key=key)
+    def made(ready: Ready) -> TokenRequest:
+        return prepared(ready, make(ready), previous)
 
-    return (yield from post(ready, make, read, until=until))
+    def read_it(reply: Reply, request: TokenRequest) -> Token | Refusal:
+        outcome = read(ready, reply, request, previous)
+        if not isinstance(outcome, Token):
+            return outcome
+        return replace(outcome, exchanges_left=due, private=_named_secrets(ready))
+
+    return (yield from post(ready, made, read_it, until=until))
+
+
+def _named_secrets(ready: Ready) -> Mapping[str, str]:
+    """The account's secrets that templates of its API name, beside the token."""
+    api, test = ready.account.endpoint.api, ready.account.endpoint.test
+    steps = [step.request for step in (*ready.account.endpoint.discover, *([test] if test else []))]
+    parts: list[object] = [api.headers, api.query, api.basic]
+    for request in steps:
+        parts += [request.url, request.params, request.query, request.headers, request.pair]
+    named = set(mentioned(parts))
+    found = {
+        name: secret.reveal()
+        for name, secret in ready.credentials.secrets.items()
+        if name in named and name in _SHOWN
+    }
+    return MappingProxyType(found)

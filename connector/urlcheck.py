@@ -14,6 +14,7 @@ from connector.account import Account
 from connector.accountspec import AccountSpec
 from connector.check import any_of
 from connector.endpoint import Endpoint
+from connector.endpointcheck import captures
 from connector.errors import Problem
 from connector.template import TemplateError, fill, fill_url, is_loopback, names
 
@@ -91,7 +92,7 @@ def _behind(name: str, computed: Mapping[str, Any]) -> list[str]:
 
 
 def _filled_later(name: str, endpoint: Endpoint) -> bool:
-    if name in endpoint.response.capture:
+    if name in captures(endpoint.spec):
         return True
     return str(endpoint.settings.get(name, {}).get("x-filled-by", "user")) != "user"
 

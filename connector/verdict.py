@@ -103,6 +103,7 @@ def failed_later(
     in_doubt: bool,
     asked_s: float | None = None,
     code: str = "",
+    message: str = "",
 ) -> Generator[Effect, Any, None]:
     """Write down what failed and when to try again, and raise it.
 
@@ -112,6 +113,7 @@ def failed_later(
     Args:
         in_doubt: whether a single-use refresh token may have been spent.
         asked_s: the pause that the server asked for.
+        message: what happened, where it is not that a token could not be had.
     """
     now: float = yield Now()
     pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
@@ -119,12 +121,13 @@ def failed_later(
     if not (yield from note(failed)):
         return
     raise RenewalError(
-        f"{'the' if record.token else 'a'} token of account {account.name!r} could not be"
+        message
+        or f"{'the' if record.token else 'a'} token of account {account.name!r} could not be"
         f" {'renewed' if record.token else 'fetched'}",
         account=account.name,
         code=code or ("in_doubt" if failed.spending else ""),
         reason=words,
-        resolution="check the OAuth2 Token URL" if code else "",
+        resolution="check the OAuth2 Token URL" if code and not message else "",
         retry_after=pause,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from connector.grants import ClientCredentials, Grant, JwtBearer, Password, RefreshToken, TokenExchange
 from connector.hookspecs import hookimpl
+from connector.othergrants import ApiKey, Basic, Bearer, Custom, NoProof, SignedJwt, TwoStep
 
 
 @hookimpl
@@ -20,4 +21,11 @@ def connector_grants() -> Iterable[Grant]:
         Password(),
         JwtBearer(),
         TokenExchange(),
+        TwoStep(),
+        SignedJwt(),
+        ApiKey(),
+        Basic(),
+        Bearer(),
+        NoProof(),
+        Custom(),
     ]

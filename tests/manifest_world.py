@@ -18,6 +18,13 @@ GRANTS = (
     "password",
     "jwt_bearer",
     "token_exchange",
+    "two_step",
+    "signed_jwt",
+    "api_key",
+    "basic",
+    "bearer",
+    "none",
+    "custom",
 )
 PLUGINS = Path(__file__).parents[1] / "plugins"
 

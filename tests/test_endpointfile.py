@@ -110,7 +110,7 @@ def test_a_long_chain_is_cut() -> None:
         ("vars: {host: x}", "a setting already"),
         ("api: {hosts: ['*']}", "at least two parts"),
         ("api: {hosts: ['{host}', 'a.example:8443']}", ""),
-        ("api: {headers: {Authorization: x}}", "set by connector"),
+        ("api: {headers: {Host: x}}", "set by connector"),
         ("settings: {host: {pattern: '['}}", "regular expression"),
         ("settings: {region: {default: as}}", "among the choices"),
         ("grants: [authorization_code]", "authorization URL"),

@@ -95,6 +95,13 @@ def test_the_built_ins_are_plugins_without_a_problem() -> None:
         "password",
         "refresh_token",
         "token_exchange",
+        "two_step",
+        "signed_jwt",
+        "api_key",
+        "basic",
+        "bearer",
+        "none",
+        "custom",
     }
     assert {"sqlite", "memory"} <= found.stores.keys()
     assert set(found.secret_sources) == {"env", "file"}

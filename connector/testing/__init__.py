@@ -1,4 +1,7 @@
-"""What every token store must do, as a class of pytest tests: for ours and for those of plugins.
+"""What token stores and endpoint files must do, as classes of pytest tests: for ours and those of plugins.
+
+    class TestAcme(EndpointContract):
+        endpoint = "acme.yaml"
 
     class TestAcmeStore(TokenStoreContract):
         @pytest.fixture
@@ -11,11 +14,12 @@ This package does not need pytest itself. To see the values in a failing assert,
 
 from __future__ import annotations
 
+from connector.testing.contract import EndpointContract
 from connector.testing.leases import LeaseContract
 from connector.testing.records import RecordContract
 from connector.testing.together import TogetherContract
 
-__all__ = ["TokenStoreContract"]
+__all__ = ["EndpointContract", "TokenStoreContract"]
 
 
 class TokenStoreContract(RecordContract, LeaseContract, TogetherContract):

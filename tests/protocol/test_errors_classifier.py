@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from protocol_room import CANARY, account, reply
 
-from connector.endpoint import ERROR_KINDS
+from connector.endpointread import ERROR_KINDS
 from connector.reply import Refusal, read_reply
 from connector.secret import Secret
 

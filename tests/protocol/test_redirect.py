@@ -137,8 +137,8 @@ def test_neither_code_nor_error() -> None:
 def test_whose_answer_it_is() -> None:
     """The listener on loopback tells by the state which login an answer is for."""
     request = asked()
-    assert state_of(answer(request)) == request.state
-    assert state_of("/callback?code=x") == state_of("http://[") == ""
+    assert state_of(account(), answer(request)) == request.state
+    assert state_of(account(), "/callback?code=x") == state_of(account(), "http://[") == ""
 
 
 NAMES = st.sampled_from(["code", "state", "iss", "error", "error_description", "error_uri", "x", ""])
@@ -163,7 +163,7 @@ def test_any_redirect(pairs: list[tuple[str, str]], raw: bool, before: str, iss:
     request = asked(made)
     pairs = [(name, request.state if value == "STATE" else value) for name, value in pairs]
     text = "&".join(f"{n}={v}" for n, v in pairs) if raw else urlencode(pairs, errors="replace")
-    assert isinstance(state_of(before + text), str)
+    assert isinstance(state_of(account(), before + text), str)
     try:
         code = read_redirect(made, request, before + text)
     except ConnectorError as error:

@@ -1,0 +1,78 @@
+"""Where an account's token goes on a request of the API: headers, query, cookie, path.
+
+Rules of this room: values only; whoever sends the request puts them on. Everything here may hold the token.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from connector.account import Account
+from connector.filling import filled
+from connector.template import fill, names
+from connector.token import Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dress:
+    """What a request wears.
+
+    Attributes:
+        headers: set unless the snap sets them itself.
+        proof: headers that hold the token; they are always set.
+        query: parameters that are added.
+        cookie: name and value; None: there is none.
+        segment: put before the path below the API's base URL, without slashes; empty: nothing.
+        in_url: whether the URL itself becomes a secret (RFC 6750 section 2.3).
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    proof: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cookie: tuple[str, str] | None = field(default=None, repr=False)
+    segment: str = field(default="", repr=False)
+
+    in_url: bool = False
+
+
+def api_values(account: Account, token: Token) -> Mapping[str, str]:
+    """Everything that the templates of the API may name."""
+    values = account.names(token.captured)
+    return {"access_token": token.access_token.reveal(), **token.private, **values}
+
+
+def dress(account: Account, token: Token, *, bare: bool = False) -> Dress:
+    """What a request of the API wears.
+
+    Args:
+        bare: without the token itself, since the snap places it.
+    """
+    api, text = account.endpoint.api, token.access_token.reveal()
+    values = api_values(account, token)
+    # Both may name secrets. Of what stands in `headers` the snap may say something else all the same.
+    headers, query = filled(api.headers, values), filled(api.query, values)
+    if bare or account.grant == "none":
+        return Dress(headers=headers, query=query)
+    pair = api.basic
+    if pair is not None:
+        given = [fill(part, {name: values.get(name, "") for name in names(part)}) for part in pair]
+        return Dress(
+            headers=headers, query=query, proof={"Authorization": "Basic " + _base64(":".join(given))}
+        )
+    if account.grant == "basic":
+        return Dress(headers=headers, query=query, proof={"Authorization": f"Basic {text}"})
+    text = api.token_prefix + text
+    if api.token_in == "query":
+        return Dress(headers=headers, query={**query, api.token_name: text}, in_url=True)
+    if api.token_in == "cookie":
+        return Dress(headers=headers, query=query, cookie=(api.token_name, text))
+    if api.token_in == "path":
+        return Dress(headers=headers, query=query, segment=text, in_url=True)
+    proof = {api.token_name: text} if api.token_in == "header" else {}
+    return Dress(headers=headers, query=query, proof=proof)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
