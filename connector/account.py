@@ -10,7 +10,7 @@ from connector.endpoint import Endpoint
 from connector.endpointparts import NOTHING, RequestSpec, StepSpec, nothing
 from connector.filling import computed, filled
 from connector.secret import Secret, SecretRef
-from connector.template import fill, fill_first, fill_url, origin_of
+from connector.template import fill, fill_first, fill_url, names, origin_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,9 @@ class Account:
         An account of bare URLs without ``api:`` has only the hosts of its own URLs.
         """
         api = self.endpoint.api
-        listed = [fill(host, self.names(captured)).lower() for host in api.hosts]
+        values = self.names(captured)
+        # One whose names are not set is nobody's host yet.
+        listed = [fill(host, values).lower() for host in api.hosts if all(map(values.get, names(host)))]
         base = self.base_url(captured)
         if base:
             return frozenset([origin_of(base), *listed])

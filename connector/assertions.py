@@ -33,8 +33,8 @@ def assertion(account: Account, credentials: Credentials, values: Mapping[str, s
         "iss": account.client_id,
         "sub": account.client_id,
         "aud": _audience(account),
-        "iat": now,
-        "exp": now + int(spec.lifetime_s),
+        "iat": now - int(spec.backdate_s),
+        "exp": now - int(spec.backdate_s) + int(spec.lifetime_s),
         "jti": credentials.unique,
     }
     claims = {name: value for name, value in standard.items() if value != ""}

@@ -66,7 +66,10 @@ def pending(
         "state": state,
     }
     if verifier is not None:
-        pairs |= {"code_challenge": challenge(verifier, spec.pkce), "code_challenge_method": spec.pkce}
+        pairs |= {
+            "code_challenge": challenge(verifier, spec.pkce),
+            "code_challenge_method": spec.pkce.removesuffix("-hex"),
+        }
     if credentials.dpop_key:
         pairs["dpop_jkt"] = thumbprint(credentials.dpop_key)
     scopes = pairs["scope"].split()

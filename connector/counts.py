@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 
@@ -18,6 +19,7 @@ class Counts:
         requests: requests sent with a token, replays included.
         replays: requests sent again after a renewal, or after waiting.
         failed_requests: requests that ended with a 4xx, a 5xx or no answer, after all replays.
+        told: of each that is counted, which and how many.
     """
 
     token_calls: int = 0
@@ -27,6 +29,7 @@ class Counts:
     requests: int = 0
     replays: int = 0
     failed_requests: int = 0
+    told: Callable[[str, int], None] = field(default=lambda name, by: None, repr=False, compare=False)
     # Entered again by a signal handler or a ``__del__`` that makes a request itself.
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -39,3 +42,4 @@ class Counts:
         """Count one more."""
         with self.lock:
             setattr(self, name, getattr(self, name) + by)
+        self.told(name, by)

@@ -6,7 +6,6 @@ due; in its own thread it outlives a cancelled task and a closed event loop, and
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import socket
@@ -35,6 +34,8 @@ from connector.effects import (
 )
 from connector.errors import ConnectorError, PluginError, RenewalError, StoreError
 from connector.jwts import new_dpop_key
+from connector.observe import Field, who
+from connector.observing import calling, of_answer, tell_holder, tell_store
 from connector.post import Poster, tls_context
 from connector.record import Record
 from connector.reply import Reply
@@ -45,7 +46,6 @@ from connector.tokenrequest import TokenRequest
 from connector.tokenstore import Lease, TokenStore, Waking
 
 T = TypeVar("T")
-log = logging.getLogger("connector")
 # How soon one who waits for a lease sees that nobody waits for him.
 _PART_S = 0.5
 
@@ -86,6 +86,11 @@ class World:
         """Who holds a lease: asked for each time, since a forked child is somebody else."""
         return f"{self.identity}/{os.getpid()}"
 
+    @property
+    def named(self) -> dict[str, Field]:
+        """The fields that say in events whom they are about."""
+        return who(self.account) if self.account is not None else {"account": self.key}
+
     def load(self) -> Record:
         """The record in the store; one of version 0 when there is none."""
         stored = self.store.load(self.key)
@@ -104,27 +109,32 @@ class World:
         if self.clock() > until:
             return NoReply(sent=False, words="the lease would have ended before the answer")
         self.called()
-        try:
-            reply = self.poster.post(request)
-        except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
-            return NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
-        said = f"status={reply.status}" if isinstance(reply, Reply) else f"no answer: {reply.words}"
-        log.debug("token.call key=%s host=%s %s", self.key, origin_of(request.url), said)
+        with calling(self.named, request) as call:
+            reply = self._sent(request)
+            call.end("token.call", of_answer(reply))
         if isinstance(reply, Reply) and reply.headers.get("dpop-nonce"):
             self.nonces[origin_of(request.url)] = reply.headers["dpop-nonce"]
         return reply
 
     def acquire(self, ttl_s: float) -> Lease:
         """Ask for the lease, unless nobody wants anything any more."""
-        if self.wanted():
-            return self.store.acquire(self.key, self.holder, ttl_s=ttl_s)
-        raise RenewalError(
-            "the renewal was given up before it began",
-            account=self.account.name if self.account else "",
-            code="abandoned",
-            reason="the host is closed, or the interpreter ends",
-            retry_after=1.0,
-        )
+        if not self.wanted():
+            raise RenewalError(
+                "the renewal was given up before it began",
+                account=self.account.name if self.account else "",
+                code="abandoned",
+                reason="the host is closed, or the interpreter ends",
+                retry_after=1.0,
+            )
+        lease = self.store.acquire(self.key, self.holder, ttl_s=ttl_s)
+        tell_holder(self.named, lease, self.holder, self.clock())
+        return lease
+
+    def _sent(self, request: TokenRequest) -> Reply | NoReply:
+        try:
+            return self.poster.post(request)
+        except Exception as error:  # a stranger's transport may raise anything, having sent who knows what
+            return NoReply(sent=True, words=f"the call failed ({type(error).__name__})")
 
     def wait(self, pause_s: float, woken_s: float) -> float:
         """Let time pass until the store says that the account changed; return how much did."""
@@ -196,7 +206,9 @@ def run(flow: Generator[Effect, Any, T], world: World) -> T:
             try:
                 result = world.perform(effect)
             except Exception as error:
-                effect = flow.throw(_typed(effect, error))
+                typed = _typed(effect, error)
+                tell_store(world.named, effect, typed)
+                effect = flow.throw(typed)
             else:
                 effect = flow.send(result)
     except StopIteration as done:

@@ -132,6 +132,9 @@ _NULLS_STAY = frozenset({"params", "claims"})
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], *, nulls_stay: bool = False) -> dict[str, Any]:
     """Merge as ``extends`` does: mappings merge, anything else replaces, null removes a key."""
     result = dict(base)
+    for one, other in (("path", "url"), ("url", "path")):
+        if one in over and other not in over and other in base:
+            result.pop(other)  # a call goes to one place, and the newer word counts
     for key, value in over.items():
         if value is None and not nulls_stay and key != "grant_type":
             result.pop(key, None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from connector.accountspec import bad_header, bad_host
 from connector.check import near_miss
+from connector.endpointparts import WITHOUT_CALL
 from connector.errors import Problem
 from connector.template import TemplateError, fill, fill_url, has_control, names
 
@@ -23,9 +24,8 @@ REQUESTS = ("token", "refresh", "revoke", "device", "par", "introspect", "userin
 STEPS = ("exchange", "discover", "test")
 # What templates may name beside settings, vars and captured values; see docs/endpoint-schema.md.
 OF_ACCOUNT = frozenset({"api_key", "username", "password", "bearer_token"})
-OF_CALL = OF_ACCOUNT | {"client_secret", "scope", "jwt", "now", "now_ms", "unique"}
+OF_CALL = OF_ACCOUNT | {"client_secret", "scope", "jwt", "now", "now_ms", "unique", "redirect_uri"}
 OF_TOKEN = frozenset({"access_token", "refresh_token"})
-WITHOUT_CALL = frozenset({"api_key", "basic", "bearer", "signed_jwt", "none"})
 _SENT = ("params", "query", "headers", "basic")
 
 

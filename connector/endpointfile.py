@@ -80,6 +80,9 @@ def _check(document: Document) -> list[Problem]:
     data = document.data
     if isinstance(data, dict) and "extends" in data:
         return check(document, "endpoint", data=without_nulls(data))
+    if isinstance(data, dict) and isinstance(data.get("grants"), dict):
+        grants = {name: without_nulls(over) for name, over in data["grants"].items()}
+        return check(document, "endpoint", data={**data, "grants": grants})
     return check(document, "endpoint")
 
 

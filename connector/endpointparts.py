@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Grants whose tokens no server of the endpoint issued.
+WITHOUT_CALL = frozenset({"api_key", "basic", "bearer", "signed_jwt", "none"})
 
 
 def nothing() -> Mapping[str, Any]:
@@ -129,6 +131,7 @@ class JwtSpec:
         key: template of what signs; empty: the account's private key.
         key_encoding: ``text``, ``base64`` or ``hex``, for shared keys.
         lifetime_s: from ``iat`` to ``exp``.
+        backdate_s: how far ``iat`` lies in the past, for servers whose clock is behind.
         header, claims: further ones; None leaves a standard one out.
     """
 
@@ -136,6 +139,7 @@ class JwtSpec:
     key: str = ""
     key_encoding: str = "text"
     lifetime_s: float = 300.0
+    backdate_s: float = 0.0
     header: Params = field(default_factory=nothing)
     claims: Params = field(default_factory=nothing)
 
@@ -159,6 +163,24 @@ class ScopesSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What an answer of the API looks like that means something.
+
+    Attributes:
+        status: HTTP statuses.
+        body: JSON pointer -> values; with one of the statuses, one of them must be there too.
+        after, at: headers with the pause, and with the moment it ends.
+        remaining: header with the number of requests left; empty: there is none.
+    """
+
+    status: tuple[int, ...]
+    body: Mapping[str, tuple[Any, ...]] = field(default_factory=nothing)
+    after: tuple[str, ...] = ("retry-after",)
+    at: tuple[str, ...] = ()
+    remaining: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSpec:
     """The API behind the authorization server.
 
@@ -166,12 +188,8 @@ class ApiSpec:
         hosts: further hosts that may see the token (``host``, ``host:port`` or ``*.domain``).
         token_in: ``header``, ``query``, ``cookie``, ``path`` (first below the base URL) or ``none``.
         basic: user name and password of Basic authentication instead, templates that may name the token.
-        expired_status: statuses that mean "this token is no longer good".
-        expired_body: JSON pointer -> values; with one of the statuses, one of them must be there too.
-        retry_status: statuses after which waiting and sending again is right.
-        retry_body: as `expired_body`.
-        retry_after, retry_at: headers with the pause, and with the moment it ends.
-        retry_remaining: header with the number of requests left; empty: there is none.
+        expired: what means "this token is no longer good".
+        retry: after what waiting and sending again is right; the first that fits counts.
         paging: options of ``http.read`` where a pipeline does not say them.
     """
 
@@ -183,13 +201,8 @@ class ApiSpec:
     basic: tuple[str, str] | None = None
     headers: Params = field(default_factory=nothing)
     query: Params = field(default_factory=nothing)
-    expired_status: tuple[int, ...] = (401,)
-    expired_body: Mapping[str, tuple[Any, ...]] = field(default_factory=nothing)
-    retry_status: tuple[int, ...] = (429, 503)
-    retry_body: Mapping[str, tuple[Any, ...]] = field(default_factory=nothing)
-    retry_after: tuple[str, ...] = ("retry-after",)
-    retry_at: tuple[str, ...] = ()
-    retry_remaining: str = ""
+    expired: tuple[Signal, ...] = (Signal(status=(401,)),)
+    retry: tuple[Signal, ...] = (Signal(status=(429, 503)),)
     paging: Mapping[str, Any] = field(default_factory=nothing)
 
 

@@ -20,6 +20,7 @@ from connector.endpointparts import (
     RequestSpec,
     ResponseSpec,
     ScopesSpec,
+    Signal,
     StepSpec,
 )
 
@@ -109,9 +110,15 @@ def read_jwt(spec: Mapping[str, Any]) -> JwtSpec:
         key=spec.get("key", ""),
         key_encoding=spec.get("key_encoding", "text"),
         lifetime_s=float(spec.get("lifetime", 300.0)),
-        header=read_params(spec, "header", NOTHING),
-        claims=read_params(spec, "claims", NOTHING),
+        backdate_s=float(spec.get("backdate", 0.0)),
+        header=_claims(spec.get("header", {})),
+        claims=_claims(spec.get("claims", {})),
     )
+
+
+def _claims(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    # A list is a list here, as JSON has them.
+    return MappingProxyType({name: many(v) if isinstance(v, str) else v for name, v in spec.items()})
 
 
 def read_authorize(spec: Mapping[str, Any]) -> AuthorizeSpec:
@@ -180,7 +187,7 @@ def read_scopes(spec: Mapping[str, Any]) -> ScopesSpec:
 
 def read_api(spec: Mapping[str, Any]) -> ApiSpec:
     """The API behind the authorization server."""
-    token, expired, retry = spec.get("token", {}), spec.get("expired", {}), spec.get("retry", {})
+    token = spec.get("token", {})
     own = "authorization" in (name.lower() for name in spec.get("headers", {}))
     return ApiSpec(
         base_url=many(spec.get("base_url", ())),
@@ -193,19 +200,20 @@ def read_api(spec: Mapping[str, Any]) -> ApiSpec:
         basic=read_pair(spec.get("basic")),
         headers=read_params(spec, "headers", NOTHING),
         query=read_params(spec, "query", NOTHING),
-        expired_status=tuple(expired.get("status", (401,))),
-        expired_body=_values(expired),
-        retry_status=tuple(retry.get("status", (429, 503))),
-        retry_body=_values(retry),
-        retry_after=tuple(name.lower() for name in retry.get("after", ("retry-after",))),
-        retry_at=tuple(name.lower() for name in retry.get("at", ())),
-        retry_remaining=retry.get("remaining", "").lower(),
+        expired=tuple(_signal(said, (401,)) for said in many(spec.get("expired", {}))),
+        retry=tuple(_signal(said, (429, 503)) for said in many(spec.get("retry", {}))),
         paging=MappingProxyType(dict(spec.get("paging", {}))),
     )
 
 
-def _values(spec: Mapping[str, Any]) -> Mapping[str, tuple[Any, ...]]:
-    return MappingProxyType({pointer: many(value) for pointer, value in spec.get("body", {}).items()})
+def _signal(spec: Mapping[str, Any], status: tuple[int, ...]) -> Signal:
+    return Signal(
+        status=tuple(spec.get("status", status)),
+        body=MappingProxyType({pointer: many(value) for pointer, value in spec.get("body", {}).items()}),
+        after=tuple(name.lower() for name in spec.get("after", ("retry-after",))),
+        at=tuple(name.lower() for name in spec.get("at", ())),
+        remaining=spec.get("remaining", "").lower(),
+    )
 
 
 def many(value: Any) -> tuple[Any, ...]:

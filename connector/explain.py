@@ -33,8 +33,9 @@ class Explanation:
     history: tuple[Outcome, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON: those of the status first, then these (docs/command-line.md)."""
+        facts = asdict(self)
+        return {**facts.pop("status"), **facts}
 
 
 def explanation_of(

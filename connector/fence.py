@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 
 import httpx
@@ -10,10 +9,9 @@ import httpx
 from connector.account import Account
 from connector.errors import ForeignHostError
 from connector.lives import forks
+from connector.observe import tell, who
 from connector.template import is_loopback
 from connector.token import Token
-
-log = logging.getLogger("connector")
 
 
 class Fence:
@@ -62,7 +60,7 @@ class Fence:
             if host in self._warned:
                 return
             self._warned.add(host)
-        log.warning("host.foreign account=%s host=%s: sent without the token", self._account.name, host)
+        tell("host.foreign", who(self._account), host=host, reason="sent without the token")
 
 
 def origin(url: httpx.URL) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
-from connector.lives import Background, in_hook, over
+from connector.lives import Background, in_hook, linger, over
 
 T = TypeVar("T")
 
@@ -50,7 +50,10 @@ class Flight(Generic[T]):
                 raise RuntimeError("the interpreter is ending")
             thread.start()
         except RuntimeError as error:
-            # A daemon's thread may be stopped anywhere by then, also between a reply and its save.
+            if over() and threading.current_thread().daemon:
+                # It may be stopped anywhere by now, also between a reply and its save: so it is here,
+                # without an error that would only be noise at the end.
+                linger()
             if here and not (over() and threading.current_thread().daemon):
                 self._fly(function, future)
             else:

@@ -17,18 +17,6 @@ def slow(account: Account, patience_s: float) -> RenewalError:
     )
 
 
-def broken(account: Account, error: Exception) -> RenewalError:
-    """Ours to mend; whoever waits still gets an error of the promised kind, without its frames."""
-    return RenewalError(
-        f"the renewal for account {account.name!r} broke off",
-        account=account.name,
-        code="internal",
-        reason=f"an unexpected {type(error).__name__}",
-        resolution="please report it",
-        retry_after=5.0,
-    )
-
-
 def threadless(account: Account) -> RenewalError:
     """There is no thread that could renew."""
     return RenewalError(

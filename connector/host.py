@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import socket
 import threading
@@ -27,6 +26,7 @@ from connector.identity import Identity, identify
 from connector.inspection import Introspection
 from connector.lives import forks
 from connector.login import Authorization, DeviceLogin, Login
+from connector.observe import unwatch
 from connector.opening import Opening
 from connector.post import Poster
 from connector.recordkey import record_key
@@ -41,8 +41,6 @@ from connector.token import Token
 from connector.transport import AsyncTransport, Transport
 from connector.vault import Vault
 from connector.wire import AsyncWire, Wire
-
-log = logging.getLogger("connector")
 
 
 class Host:
@@ -286,6 +284,7 @@ class Host:
             snaps=self._opening.registry.snaps,
             clients=PipelineClients(self),
             parameters=parameters,
+            paging=self._opening.paging,
             folder=self._opening.manifest.folder,
             preview=preview,
             progress=progress,
@@ -304,6 +303,7 @@ class Host:
             self._closed = True
         for login in self._logins.values():
             login.source.settle(closing=True)
+            unwatch(login.source)
         try:
             self._closing.close()
         finally:

@@ -69,6 +69,7 @@ def _call(
         credentials,
         config=False,
         more=(),
+        proves=bool(account.client_id),
         captured=token.captured,
         known=known_of(token),
         hidden=tuple(secret for secret in (token.access_token, token.refresh_token) if secret),

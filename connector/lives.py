@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import threading
+import time
 import weakref
 from typing import Protocol, TypeVar
 
@@ -59,6 +60,12 @@ def leaving() -> bool:
         thread.daemon or isinstance(thread, Background) or thread is threading.main_thread()
         for thread in threading.enumerate()
     )
+
+
+def linger() -> None:
+    """In a daemon's thread at the end of everything: not go on, since an error would only be noise."""
+    if _over or leaving():
+        time.sleep(10)
 
 
 def in_hook() -> bool:

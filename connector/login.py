@@ -17,6 +17,8 @@ from connector.effects import Effect
 from connector.explain import Explanation, explanation_of
 from connector.grants import Grant
 from connector.inspection import Introspection
+from connector.observe import tell, who
+from connector.observing import of_token
 from connector.post import Poster
 from connector.record import Record
 from connector.reply import read_adopted
@@ -178,6 +180,8 @@ class Login:
         # A renewal under way would put the login it began with back into memory.
         self.source.settle()
         self.source.forget()
+        told = of_token(token, self._window, self._clock())
+        tell("login.done", {**who(self.account), **told}, refreshable=token.refresh_token is not None)
         return token
 
     def explanation(self) -> Explanation:
@@ -208,6 +212,8 @@ class Login:
         there = run(logout(self._world.holder, revoke=revoke), self._world)
         self.source.settle()
         self.source.forget()
+        if there:
+            tell("login.ended", who(self.account))
         return there
 
     def introspect(self) -> Introspection:

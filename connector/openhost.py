@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from connector.errors import ManifestError
 from connector.guarded import is_store
 from connector.host import Host
+from connector.observe import tell
 from connector.opening import open_manifest
 from connector.tokenstore import TokenStore
 from connector.vault import open_vault
-
-log = logging.getLogger("connector")
 
 
 def open(
@@ -43,7 +41,8 @@ def open(
     for problem in opening.registry.problems:
         if problem.code == "duplicate":
             raise problem
-        log.warning("plugin.broken %s", problem)
+        owner, hook = getattr(problem, "owner", ""), getattr(problem, "hook", "")
+        tell("plugin.broken", plugin=owner, hook=hook, code=problem.code, reason=str(problem))
     vault = open_vault(
         opening.store_url() if store is None else store,
         opening.registry.stores,

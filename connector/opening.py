@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from connector import pipeline, registry, storeurl
 from connector.account import Account
@@ -94,9 +95,14 @@ class Opening:
         """Everything wrong with the steps of a pipeline, found without running it."""
         return self._steps(self.manifest.pipelines[name])
 
+    @property
+    def paging(self) -> Mapping[str, Mapping[str, Any]]:
+        """Account -> how its endpoint says that listings are paged."""
+        return {name: account.endpoint.api.paging for name, account in self.accounts.items()}
+
     def _steps(self, spec: PipelineSpec, *, whole: bool = True) -> list[Problem]:
         baseless = [name for name, account in self.accounts.items() if not account.endpoint.api.base_url]
-        known = Known(self.manifest.accounts, baseless, whole)
+        known = Known(self.manifest.accounts, baseless, whole, self.paging)
         found = pipeline.check(spec, self.registry.snaps, known, folder=self.manifest.folder)
         base = join("/pipelines", spec.name)
         return [

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from connector.account import Account
 from connector.assertions import assertion
 from connector.credentials import Credentials
-from connector.endpointparts import JwtSpec, RequestSpec
+from connector.endpointparts import WITHOUT_CALL, JwtSpec, RequestSpec
 from connector.grants import known_of
 from connector.secret import Secret
 from connector.token import Token
@@ -209,4 +209,4 @@ def _any(credentials: Credentials, name: str) -> str:
 
 
 # Kinds of accounts that have no client id.
-WITHOUT_CLIENT = frozenset({"two_step", "signed_jwt", "api_key", "basic", "bearer", "none", "custom"})
+WITHOUT_CLIENT = WITHOUT_CALL | {"two_step", "custom"}

@@ -173,7 +173,7 @@ def status(context: click.Context, accounts: tuple[str, ...], manifest: str | No
 
 def _row(host: Host, name: str) -> dict[str, Any]:
     try:
-        return host.status(name).to_dict()
+        return host.explain(name).to_dict()
     except ConnectorError as error:
         return {"account": name, "state": "error", "code": error.code, "error": str(error)}
 

@@ -34,6 +34,7 @@ def run(
     snaps: Mapping[str, Snap],
     clients: Clients,
     parameters: Mapping[str, str] = NOTHING,
+    paging: Mapping[str, Mapping[str, Any]] = NOTHING,
     folder: Path,
     preview: bool | int = False,
     progress: Listener | None = None,
@@ -46,6 +47,7 @@ def run(
         snaps: the known snaps by name.
         clients: makes the clients of the steps; the run closes them.
         parameters: values for this run; the others have their defaults.
+        paging: account -> what its endpoint says of ``api.paging``.
         folder: where relative paths start.
         preview: pull at most this many documents (True: 50) from the first step, and write nothing.
         progress: called about every 0.2 s while documents flow, and once at the end.
@@ -58,7 +60,7 @@ def run(
         ConnectorError: a login is needed, the store is gone, ...: whatever ``on_error`` says.
     """
     given = _given(spec, parameters)
-    steps = _ready(spec, snaps, given)
+    steps = _ready(spec, snaps, given, paging)
     limit = _limit(preview)
     collects = spec.errors and any((step.on_error or spec.on_error) == "collect" for step in steps)
     file = folder / Path(spec.errors).expanduser() if collects and not limit else None
@@ -147,11 +149,16 @@ def _given(spec: PipelineSpec, parameters: Mapping[str, str]) -> Mapping[str, st
     return MappingProxyType({name: str(value) for name, value in values.items()})
 
 
-def _ready(spec: PipelineSpec, snaps: Mapping[str, Snap], given: Mapping[str, str]) -> list[StepSpec]:
+def _ready(
+    spec: PipelineSpec,
+    snaps: Mapping[str, Snap],
+    given: Mapping[str, str],
+    paging: Mapping[str, Mapping[str, Any]],
+) -> list[StepSpec]:
     steps: list[StepSpec] = []
     problems: list[str] = []
     for step in spec.steps:
-        made, found = filled(defaulted(step, spec, snaps), snaps, given)
+        made, found = filled(defaulted(step, spec, snaps), snaps, given, paging=paging)
         steps.append(made)
         problems += [
             f"{step.id}{flaw.pointer}: {flaw.message}" + (f" ({flaw.hint})" if flaw.hint else "")

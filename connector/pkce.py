@@ -15,10 +15,16 @@ def new_verifier() -> Secret:
 
 
 def challenge(verifier: Secret, method: str) -> str:
-    """The code challenge of a verifier (RFC 7636 section 4.2); `method`: ``S256`` or ``plain``."""
+    """The code challenge of a verifier (RFC 7636 section 4.2).
+
+    Args:
+        method: ``S256``, ``plain``, or ``S256-hex`` for servers that want the digest in hex.
+    """
     if method == "plain":
         return verifier.reveal()
     digest = hashlib.sha256(verifier.reveal().encode("ascii")).digest()
+    if method == "S256-hex":
+        return digest.hex()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 

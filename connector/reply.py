@@ -196,6 +196,15 @@ def _type(kind: Any) -> str:
     return text if _TYPE_TEXT.fullmatch(text) else "Bearer"
 
 
+def _seconds(value: Any) -> float | None:
+    """A number, or a duration as some servers write one: hours, minutes and seconds with colons."""
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        return int(match[1]) * 3600.0 + int(match[2]) * 60 + int(match[3])
+    return number_of(value)
+
+
+_CLOCK = re.compile(r"([0-9]{1,5}):([0-5]?[0-9]):([0-5]?[0-9])")
 _UNITS = {"s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
 
 
@@ -203,7 +212,7 @@ def _expiry(
     data: Any, spec: ResponseSpec, now: float, headers: Mapping[str, str] = NO_HEADERS
 ) -> float | None:
     absolute = moment_of(first(data, spec.expires_at, headers))
-    seconds = number_of(first(data, spec.expires_in, headers))
+    seconds = _seconds(first(data, spec.expires_in, headers))
     # No server issues a token that is already dead: 0, -1 and a moment in the past (by a clock that differs
     # from ours) mean that it does not say. Then the endpoint may; else a 401 will.
     if seconds is not None:

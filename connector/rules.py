@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
@@ -15,17 +14,18 @@ from connector.body import Rewind, rewinder
 from connector.challenge import param
 from connector.dress import dress
 from connector.endpointhooks import Call, Situation
+from connector.endpointparts import Signal
 from connector.errors import NotAuthorizedError
 from connector.fence import Fence, origin
 from connector.hooked import attempt, overrides
 from connector.jwts import proof
+from connector.observe import tell, who
 from connector.reading import cleaned, moment_of, number_of, parse, pointed, retry_after
 from connector.source import TokenSource
 from connector.steps import with_segment
 from connector.token import Token
 from connector.wire import OWN
 
-log = logging.getLogger("connector")
 _BODY_LIMIT = 1 << 16
 _LONGEST_NONCE = 1024
 _EPOCH_S = 1e9  # less is a number of seconds, whatever the header is called
@@ -200,7 +200,7 @@ class Rules:
         """By its status alone; where the endpoint also names a body, that is read afterwards."""
         if attempt.token is None:
             return False
-        if response.status_code in self.account.endpoint.api.expired_status:
+        if any(response.status_code in signal.status for signal in self.account.endpoint.api.expired):
             return True
         self.source.accept(attempt.token)
         return False
@@ -211,20 +211,16 @@ class Rules:
         """
         length = response.headers.get("content-length", "")
         small = length.isdecimal() and int(length[:9]) <= _BODY_LIMIT
-        return small or bool(self.account.endpoint.api.expired_body)
+        return small or (_json(response) and any(s.body for s in self.account.endpoint.api.expired))
 
     def says_expired(self, response: httpx.Response) -> bool:
         """Whether the body says so too, where the endpoint declares what it says."""
-        return _says(response, self.account.endpoint.api.expired_body)
+        return _spoken(response, self.account.endpoint.api.expired) is not None
 
     def asks_body(self, response: httpx.Response) -> bool:
         """Whether only the body tells if waiting is right."""
-        api = self.account.endpoint.api
-        return response.status_code in api.retry_status and bool(api.retry_body)
-
-    def says_wait(self, response: httpx.Response) -> bool:
-        """Whether the body says so, where the endpoint declares what it says."""
-        return not self.asks_body(response) or _says(response, self.account.endpoint.api.retry_body)
+        signals = [s for s in self.account.endpoint.api.retry if response.status_code in s.status]
+        return _json(response) and any(signal.body for signal in signals)
 
     def may_replay(self, attempt: Attempt) -> bool:
         """After a refused token: whether one renewal and one replay are in order."""
@@ -239,18 +235,20 @@ class Rules:
 
     def pause_s(self, attempt: Attempt, response: httpx.Response) -> float | None:
         """Seconds to wait before sending again on 429 and 503; None: hand the response out."""
-        api = self.account.endpoint.api
-        if response.status_code not in api.retry_status or attempt.rewind is None or attempt.waits >= 8:
+        if attempt.rewind is None or attempt.waits >= 8:
             return None
-        limited = response.status_code == 429 or self.limited(response)
+        signal = _spoken(response, self.account.endpoint.api.retry)
+        if signal is None:
+            return None
+        limited = response.status_code == 429 or bool(signal.body) or _none_left(response, signal)
         if not limited and attempt.request.method not in _IDEMPOTENT:
             return None
-        pause = self._asked_s(response)
+        pause = self._asked_s(response, signal)
         if pause is None:
             if not limited:
                 return None
             pause = 0.5 * 2.0**attempt.waits
-        elif response.status_code not in (429, 503) and not limited and api.retry_remaining:
+        elif response.status_code not in (429, 503) and not limited and signal.remaining:
             return None  # it means other things too, and there are requests left
         if attempt.waited_s + pause > self.account.retry_budget_s:
             return None
@@ -258,25 +256,17 @@ class Rules:
         attempt.waited_s += pause
         attempt.rewind()
         self.source.counts.add("replays")
-        log.info(
-            "request.waits account=%s status=%s seconds=%.1f", self.account.name, response.status_code, pause
-        )
+        tell("request.waits", who(self.account), status=response.status_code, seconds=pause)
         return pause
 
-    def limited(self, response: httpx.Response) -> bool:
-        """Whether a limit is the reason: no request is left by the header that counts them."""
-        name = self.account.endpoint.api.retry_remaining
-        left = number_of(response.headers.get(name)) if name else None
-        return left is not None and left <= 0
-
-    def _asked_s(self, response: httpx.Response) -> float | None:
+    def _asked_s(self, response: httpx.Response, signal: Signal) -> float | None:
         """Seconds that the server asks to wait: for so long, or until a moment."""
-        api, now = self.account.endpoint.api, self.source.now()
-        for name in api.retry_after:
+        now = self.source.now()
+        for name in signal.after:
             seconds = retry_after(response.headers.get(name), now)
             if seconds is not None:
                 return seconds
-        for name in api.retry_at:
+        for name in signal.at:
             moment = moment_of(response.headers.get(name))
             if moment is not None:
                 return max(0.0, moment - now) if moment > _EPOCH_S else moment
@@ -291,9 +281,28 @@ class Rules:
         return response
 
 
-def _says(response: httpx.Response, declared: Mapping[str, tuple[object, ...]]) -> bool:
-    """Whether a body that was read says one of these things; True where nothing is declared."""
-    if not declared:
-        return True
-    data = parse(response.content[:_BODY_LIMIT], response.headers.get("content-type", ""), "json")
-    return any(pointed(data, pointer) in values for pointer, values in declared.items())
+def _spoken(response: httpx.Response, signals: Iterable[Signal]) -> Signal | None:
+    """The first signal that an answer gives, whose body was read where one of them is about it."""
+    for signal in signals:
+        if response.status_code not in signal.status:
+            continue
+        if not signal.body:
+            return signal
+        try:
+            content = response.content
+        except httpx.ResponseNotRead:
+            continue  # a download, say: no answer that could say this
+        data = parse(content[:_BODY_LIMIT], response.headers.get("content-type", ""), "json")
+        if any(pointed(data, pointer) in values for pointer, values in signal.body.items()):
+            return signal
+    return None
+
+
+def _json(response: httpx.Response) -> bool:
+    return "json" in response.headers.get("content-type", "").lower()
+
+
+def _none_left(response: httpx.Response, signal: Signal) -> bool:
+    """Whether no request is left by the header that counts them."""
+    left = number_of(response.headers.get(signal.remaining)) if signal.remaining else None
+    return left is not None and left <= 0

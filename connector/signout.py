@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from connector.effects import Acquire, Await, Delete, Effect, Load, Now, Ready, Release, Reveal
+from connector.endpointparts import WITHOUT_CALL
 from connector.errors import RenewalError
 from connector.inspection import (
     Introspection,
@@ -50,6 +51,9 @@ def logout(holder: str, *, revoke: bool) -> Generator[Effect, Any, bool]:
         token = record.token
         if token is not None and revoke:
             ready: Ready = yield Reveal()
+            if ready.account.grant in WITHOUT_CALL:
+                yield Delete()
+                return True  # no server issued it, so there is none that could end it
             outcome = yield from post(
                 ready,
                 lambda ready: revoke_request(ready.account, ready.credentials, token),

@@ -99,6 +99,8 @@ class Snap:
         writes: ``writes(options)`` tells the file that it writes, relative to the manifest's folder; ``-`` is
             standard output, an empty text nothing.
         factory: `run` is called as ``run(folder, **options)`` and returns the function or class to run.
+        paged: whether it takes what the account's endpoint says of ``api.paging`` for options that the step
+            does not say itself.
         reads_parameters: whether it may look at ``context.parameters``. Where no step of a pipeline does, a
             declared parameter that no ``${param:name}`` uses is a mistake that a check can find.
     """
@@ -111,6 +113,7 @@ class Snap:
     needs_base: Callable[[Mapping[str, Any]], str] | None = None
     writes: Callable[[Mapping[str, Any]], str] | None = None
     factory: bool = False
+    paged: bool = False
     reads_parameters: bool = True
 
 

@@ -7,31 +7,30 @@ else is a flight: one thread that runs `flow.renew` to its end, whoever stops wa
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 
 from connector.account import Account
 from connector.counts import Counts as Counts
 from connector.drive import World, run
 from connector.errors import ConnectorError, NotAuthorizedError, StoreError
 from connector.flight import Flight, landed
-from connector.flighterrors import again, broken, copied, slow, threadless
+from connector.flighterrors import again, copied, slow, threadless
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
-from connector.lives import forks, leaving, settles
+from connector.lives import forks, leaving, linger, settles
+from connector.observe import count, here, lasting, tell, waiting, watch, who
+from connector.observing import end_renewal, fail_renewal, needs_login, of_memory
 from connector.record import Record
 from connector.suspicion import Suspicion
 from connector.token import Token, Window
+from connector.verdict import broke_off
 
-log = logging.getLogger("connector")
-
-# How often a caller whose flight was given up looks for another.
-_LOOKS = 3
+_LOOKS = 3  # how often a caller whose flight was given up looks for another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +75,7 @@ class TokenSource:
         patience_s: float = 60.0,
     ) -> None:
         self.account = account
-        self.counts = Counts()
+        self.counts = Counts(told=partial(count, account))
         self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
         self._grant = grant
         self._world = replace(
@@ -93,16 +92,22 @@ class TokenSource:
         self._quiet_until = 0.0  # no renewal at all: `_error` is the answer
         self._error: ConnectorError | None = None
         self._errors_in_a_row = 0
+        self._login_needed = False
         self._epoch = 0
-        self._settling = False
+        self._closing = False
         self._lock = threading.RLock()  # for changes of the above; reading a fresh token takes none
         self._known: tuple[str, Mapping[str, str]] | None = None
         self._flight: Flight[_Landing] = Flight(f"connector-renew-{account.name}")
         forks(settles(self))
+        watch(self)
 
     def now(self) -> float:
         """The time, seconds since the epoch."""
         return self._clock()
+
+    def measured(self) -> dict[str, float]:
+        """What the gauges of `connector.measures` show of the token in memory."""
+        return of_memory(self._record, self._clock(), self._login_needed)
 
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.
@@ -115,10 +120,11 @@ class TokenSource:
         """
         looks = 0  # at most two: one for what the store has, and one renewal of it
         while True:
-            found, looks = self._look(fresh, here=True), looks + 1
+            found, looks = self._look(fresh, inline=True), looks + 1
             if isinstance(found, Token):
                 return found
-            wait([found], self._patience_s)
+            with waiting(self.account):
+                wait([found], self._patience_s)
             if not found.done():
                 raise slow(self.account, self._patience_s)
             token = self._landed(found, fresh, looks)
@@ -134,7 +140,8 @@ class TokenSource:
                 return found
             # Bounded without a timer of the event loop: the flow's own patience and the token call's
             # timeouts end the flight, and cancelling this task ends the waiting.
-            await landed(found)
+            with waiting(self.account):
+                await landed(found)
             token = self._landed(found, fresh, looks)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
@@ -146,6 +153,7 @@ class TokenSource:
         renewed by itself.
         """
         self.counts.add("rejections")
+        tell("token.rejected", who(self.account), token=token.fingerprint)
         with self._lock:
             current = self._record.token if self._record is not None else None
             if current is not None and current.fingerprint != token.fingerprint:
@@ -185,9 +193,11 @@ class TokenSource:
         record = self._world.load()
         rejected = record.token.fingerprint if record.token else ""
         account = replace(self.account, auto_refresh=True)
+        origin = here()
         while True:
             future = self._flight.join(
-                lambda: self._fly(rejected=rejected, account=account, on_demand=not force), here=True
+                lambda: self._fly(rejected=rejected, account=account, on_demand=not force, origin=origin),
+                here=True,
             )
             wait([future])
             if future.cancelled():
@@ -197,21 +207,21 @@ class TokenSource:
                 if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
                     return landing.record.token
             elif landing.rejected == rejected and not landing.early and landing.error is not None:
+                if landing.error.code == "abandoned":
+                    linger()
                 raise copied(landing.error)
             # That was somebody else's flight, under way before we asked.
 
     def settle(self, timeout_s: float = 30.0, *, closing: bool = False) -> None:
         """Wait for a renewal under way, so that what it brings is saved before things are closed.
 
-        One that has not shown anything yet, and only waits for its turn, is given up.
+        Args:
+            closing: give up one that has not shown anything yet and only waits for its turn.
         """
-        self._settling = True
-        try:
-            running = self._flight.running
-            if running is not None:
-                wait([running], timeout_s)
-        finally:
-            self._settling = closing
+        self._closing = self._closing or closing
+        running = self._flight.running
+        if running is not None:
+            wait([running], timeout_s)
         record = self._record
         if record is not None and record.unsaved:
             with contextlib.suppress(ConnectorError):
@@ -222,9 +232,10 @@ class TokenSource:
         with self._lock:
             self._epoch += 1  # what a flight under way brings is of the old login
             self._held, self._record, self._rejected, self._error = None, None, "", None
+            self._login_needed = False
             self._later_until = self._quiet_until = 0.0
 
-    def _look(self, fresh: bool, *, here: bool = False) -> Token | Future[_Landing]:
+    def _look(self, fresh: bool, *, inline: bool = False) -> Token | Future[_Landing]:
         """The token at hand, or the flight to wait for."""
         held, now = self._held, self._clock()
         if held is not None:
@@ -238,7 +249,7 @@ class TokenSource:
         error = self._error
         if now < self._quiet_until and error is not None:
             raise again(error, self._quiet_until - now)
-        return self._begin(early=False, here=here)
+        return self._begin(early=False, inline=inline)
 
     def _stale(self, token: Token) -> bool:
         return self._clock() >= self._window.stale_at(token)
@@ -256,8 +267,7 @@ class TokenSource:
         if landing.epoch != self._epoch:
             return None
         if landing.error is not None and landing.error.code == "abandoned" and looks <= _LOOKS:
-            if leaving():
-                time.sleep(5)  # in a daemon's thread: an error would only be noise at the end
+            linger()
             return None
         if landing.record is not None:
             token = landing.record.token
@@ -273,14 +283,24 @@ class TokenSource:
         # A copy for each waiter: one exception raised in many threads would share a traceback.
         raise copied(landing.error)
 
-    def _begin(self, *, early: bool, here: bool = False) -> Future[_Landing]:
-        rejected = self._rejected
-        return self._flight.join(lambda: self._fly(rejected=rejected, early=early), here=here)
+    def _begin(self, *, early: bool, inline: bool = False) -> Future[_Landing]:
+        rejected, origin = self._rejected, here()
+        fly = partial(self._fly, rejected=rejected, early=early, origin=origin)
+        return self._flight.join(fly, here=inline)
 
     def _fly(
-        self, *, rejected: str, early: bool = False, on_demand: bool = False, account: Account | None = None
+        self,
+        *,
+        rejected: str,
+        early: bool = False,
+        on_demand: bool = False,
+        account: Account | None = None,
+        origin: object | None = None,
     ) -> _Landing:
-        """One renewal, in the flight's thread."""
+        """One renewal, in the flight's thread. `origin`: what `observe.here` said where it was begun."""
+        about = {**who(self.account), "early": early, "rejected": bool(rejected)}
+        renewal = lasting("connector.renewal", about, parent=origin)
+        tell("renewal.started", about)
         with self._lock:
             before, epoch = self._record, self._epoch
         wish = Wish(
@@ -302,21 +322,25 @@ class TokenSource:
             landing = replace(landing, error=copied(error))
         except Exception as error:
             # Ours to mend; whoever waits still gets an error of the promised kind, without its frames.
-            landing = replace(landing, error=broken(self.account, error))
+            landing = replace(landing, error=broke_off(self.account, error))
         with self._lock:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
         if landing.error is not None:
-            self._tell_failure(landing.error, early)
+            self.counts.add("failed_renewals", by=landing.error.code != "abandoned")
+            fail_renewal(renewal, landing.error, works=early)
         elif landing.record is not None:
-            if self.counts.token_calls > calls and landing.record.renewals:
+            called, same = self.counts.token_calls > calls, _same(before, landing.record)
+            if called and landing.record.renewals:
                 self.counts.add("renewals")
-            self._tell(landing.record, _same(before, landing.record))
+            now = self._clock()
+            end_renewal(renewal, landing.record, window=self._window, now=now, called=called, same=same)
         return landing
 
     def _take(self, landing: _Landing, before: Record | None) -> None:
         """Put what a flight brought into memory. Under the lock."""
         now, record = self._clock(), landing.record
+        self._login_needed = needs_login(landing.error, before=self._login_needed)
         if record is None:
             self._take_failure(landing, now)
             return
@@ -340,7 +364,7 @@ class TokenSource:
 
     def _take_failure(self, landing: _Landing, now: float) -> None:
         error = landing.error
-        if error is not None and error.code == "abandoned":
+        if error is None or error.code == "abandoned":
             return
         pause = getattr(error, "retry_after", None)
         if pause is None:
@@ -358,33 +382,9 @@ class TokenSource:
         self._error = error
         self._quiet_until = now + pause
 
-    def _tell(self, record: Record, same: bool) -> None:
-        token = record.token
-        assert token is not None
-        log.log(
-            logging.WARNING if record.unsaved else logging.INFO,
-            "token.%s account=%s token=%s expires_in=%s",
-            "unsaved" if record.unsaved else ("same" if same else "ready"),
-            self.account.name,
-            token.fingerprint,
-            "unknown" if token.expires_at is None else f"{token.expires_at - self._clock():.0f}s",
-        )
-
-    def _tell_failure(self, error: ConnectorError, early: bool) -> None:
-        if error.code == "abandoned":
-            return
-        self.counts.add("failed_renewals")
-        log.log(
-            logging.WARNING if early else logging.ERROR,
-            "token.failed account=%s code=%s: %s",
-            self.account.name,
-            error.code,
-            error,
-        )
-
     def _wanted(self) -> bool:
         """Whether a renewal is still of use that has shown nothing yet."""
-        return not (self._settling or leaving())
+        return not (self._closing or leaving())
 
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""

@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from connector.options import UNSET, Flaw, UnsetParameter, escape, fill, flaws, near, parameter, references
@@ -39,11 +40,13 @@ class Known(NamedTuple):
         names: of all that are declared.
         baseless: names of those that have no base URL, as far as that is known.
         whole: False: what was wrong in the pipeline is left out, so that what is missing proves nothing.
+        paging: what their endpoints say of ``api.paging``.
     """
 
     names: Collection[str]
     baseless: Collection[str] = ()
     whole: bool = True
+    paging: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 def check(
@@ -125,8 +128,13 @@ def filled(
     snaps: Mapping[str, Snap],
     parameters: Mapping[str, str | None],
     accounts: Known | None = None,
+    paging: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[StepSpec, list[Flaw]]:
-    """A step with its parameters filled in, and everything wrong with it."""
+    """A step with its parameters filled in, and everything wrong with it.
+
+    Args:
+        paging: account -> what its endpoint says of ``api.paging``; besides what `accounts` knows.
+    """
     snap = snaps.get(step.snap)
     if snap is None:
         hint = near(step.snap, snaps) or "the snaps are: " + ", ".join(sorted(snaps))
@@ -134,13 +142,26 @@ def filled(
     found: list[Flaw] = []
     account = parameter(step.account, parameters, "/account", found) if step.account else ""
     found += _account_flaws(step, snap, account, accounts)
-    options, wrong = fill(step.with_, snap.run, parameters)
+    ways = accounts.paging if accounts else paging
+    said = _paged(snap, step.with_, ways.get(str(account), {}))
+    options, wrong = fill(said, snap.run, parameters)
+    if snap.paged and said.get("paginate") == "auto" and isinstance(account, str):
+        hint = "write the way of paging, such as `paginate: offset`"
+        found.append(Flaw("/with/paginate", "the account's endpoint does not say how it pages", hint))
     found += [*wrong, *flaws(snap.run, options)]
     found += _own_check(snap, options, {flaw.pointer for flaw in found})
     found += _base_flaws(snap, options, account, accounts)
     if not isinstance(account, str):
         account = ""
     return replace(step, account=account, with_=options), found
+
+
+def _paged(snap: Snap, said: Mapping[str, Any], paging: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of a step, with those of the endpoint that it does not say itself."""
+    own = said.get("paginate", "none")
+    if not snap.paged or own not in ("auto", paging.get("paginate")):
+        return said  # another way of paging: the endpoint's options mean nothing there
+    return {**paging, **{name: value for name, value in said.items() if value != "auto" or not paging}}
 
 
 def _account_flaws(

@@ -57,7 +57,7 @@ def step_request(account: Account, step: StepSpec, token: Token, credentials: Cr
         proves=step.request.auth != "none",
         hidden=tuple(secret for secret in (token.access_token, token.refresh_token) if secret),
     )
-    return _dressed(account, token, request) if step.authenticated else request
+    return _dressed(account, step, token, request) if step.authenticated else request
 
 
 def step_url_or_template(account: Account, step: StepSpec, values: Mapping[str, str]) -> str:
@@ -68,10 +68,13 @@ def step_url_or_template(account: Account, step: StepSpec, values: Mapping[str, 
         return (step.request.url or account.endpoint.api.base_url or ("",))[-1]
 
 
-def _dressed(account: Account, token: Token, request: TokenRequest) -> TokenRequest:
+def _dressed(account: Account, step: StepSpec, token: Token, request: TokenRequest) -> TokenRequest:
     worn = dress(account, token)
     headers = {name.lower(): (name, value) for name, value in worn.headers.items()}
-    headers |= {name.lower(): (name, value) for name, value in request.headers}
+    own = {name.lower() for name in step.request.headers}
+    # What every call asks for by itself is nobody's wish.
+    asked = {name.lower(): (name, value) for name, value in request.headers}
+    headers |= {name: pair for name, pair in asked.items() if name in own or name not in headers}
     headers |= {name.lower(): (name, value) for name, value in worn.proof.items()}
     if worn.cookie:
         headers["cookie"] = ("Cookie", "=".join(worn.cookie))

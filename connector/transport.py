@@ -79,7 +79,7 @@ class Transport(httpx.BaseTransport):
                     continue
             if self._rules.asks_body(response):
                 response.read()
-            pause = self._rules.pause_s(attempt, response) if self._rules.says_wait(response) else None
+            pause = self._rules.pause_s(attempt, response)
             if pause is None:
                 return self._rules.finish(response)
             response.close()
@@ -154,7 +154,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                     continue
             if self._rules.asks_body(response):
                 await response.aread()
-            pause = self._rules.pause_s(attempt, response) if self._rules.says_wait(response) else None
+            pause = self._rules.pause_s(attempt, response)
             if pause is None:
                 return self._rules.finish(response)
             await response.aclose()

@@ -144,3 +144,15 @@ def note(record: Record) -> Generator[Effect, Any, bool]:
     except StoreError:
         pass
     return True
+
+
+def broke_off(account: Account, error: Exception) -> RenewalError:
+    """What nobody foresaw; ours to mend. Its kind is told, its words may hold a secret."""
+    return RenewalError(
+        f"the renewal for account {account.name!r} broke off",
+        account=account.name,
+        code="internal",
+        reason=f"an unexpected {type(error).__name__}",
+        resolution="please report it",
+        retry_after=5.0,
+    )

@@ -46,7 +46,7 @@ def read(
     headers: dict[str, str] | None = None,
     body: Any = None,
     records: str = "",
-    paginate: Literal["none", "offset", "page", "cursor", "link", "total"] = "none",
+    paginate: Literal["none", "auto", "offset", "page", "cursor", "link", "total"] = "none",
     page_size: int | None = None,
     offset_param: str = "offset",
     limit_param: str = "limit",
@@ -283,7 +283,7 @@ def _check_read(options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name in ("records", "cursor", "total"):
         for message in pick_faults(options[name]) if options.get(name) else ():
             yield name, message
-    if "paginate" not in getattr(options, "unknown", ()):
+    if "paginate" not in getattr(options, "unknown", ()) and options.get("paginate") != "auto":
         yield from unused(options, options.get("paginate", "none"))
     for name in ("page_size", "max_pages", "max_documents"):
         if options.get(name) is not None and options[name] < 1:
@@ -322,6 +322,7 @@ def connector_snaps() -> Iterable[Snap]:
     return (
         Snap(
             name="http.read",
+            paged=True,
             run=read,
             account="optional",
             summary="Read the records of an API's listing, page by page.",

@@ -9,7 +9,6 @@ that evicts no key without expiry. The log warns once of a server where this is 
 from __future__ import annotations
 
 import hashlib
-import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -21,12 +20,11 @@ from redis.client import PubSub
 from redis.retry import Retry
 
 from connector.errors import StoreError
+from connector.observe import tell
 from connector.store import trouble
 from connector.store.kept import Kept
 from connector.store.redisurl import Address
 from connector.tokenstore import Lease, Stored, VersionConflict
-
-log = logging.getLogger("connector")
 
 _SCHEMA = 1
 _ANSWER_S = 2.0
@@ -216,17 +214,16 @@ class RedisStore:
         except redis.RedisError:
             return  # not everybody may ask
         if not persistence.get("aof_enabled"):
-            log.warning(
-                "store.not_durable %s: appendonly is off, so a crash of Redis loses tokens that were renewed"
-                " since its last snapshot; set `appendonly yes` and `appendfsync always`",
-                self.address.shown,
+            self._tell_of(
+                "appendonly is off, so a crash of Redis loses tokens that were renewed since its last"
+                " snapshot; set `appendonly yes` and `appendfsync always`"
             )
         if str(memory.get("maxmemory_policy", "")).startswith("allkeys"):
-            log.warning(
-                "store.not_durable %s: maxmemory-policy %s may evict tokens; set `noeviction`",
-                self.address.shown,
-                memory["maxmemory_policy"],
-            )
+            policy = memory["maxmemory_policy"]
+            self._tell_of(f"maxmemory-policy {policy} may evict tokens; set `noeviction`")
+
+    def _tell_of(self, reason: str) -> None:
+        tell("store.not_durable", store=self.address.shown, reason=reason)
 
     def _failure(self, error: Exception) -> StoreError:
         """The StoreError for what redis-py raised."""

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from connector.endpoint import Endpoint, merge
+from connector.endpointread import many
 from connector.errors import ConnectorError, ManifestError, NotAuthorizedError, Problem
 from connector.host import Host
 from connector.post import Poster
@@ -267,7 +268,8 @@ class Play:
         self.persona.locked = True
         try:
             status = self._get("sync", self._address()).status_code
-            if status < 400 and status not in self.spec.get("api", {}).get("expired", {}).get("status", []):
+            declared = many(self.spec.get("api", {}).get("expired", {}))
+            if status < 400 and not any(status in signal.get("status", ()) for signal in declared):
                 raise Failed(f"a refused key was answered {status}", "api", "expired")
         except NotAuthorizedError:
             pass

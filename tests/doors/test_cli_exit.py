@@ -203,3 +203,18 @@ def test_a_refusal_for_good_shows_in_the_status(call: Any, folder: Path) -> None
     assert call("token", "m").code == 1
     done = call("status", "m", "--json")
     assert (done.code, done.json["refused"], done.json["renews"]) == (1, "client_refused", False)
+
+
+def test_status_and_explain_tell_the_same_facts(call: Any) -> None:
+    """One object for each account, whichever command is asked; an account that cannot be used says why."""
+    assert call("token", "buy").code == 0
+    rows = {row["account"]: row for row in call("status", "--json").json}
+    alone, explained = call("status", "buy", "--json").json, call("explain", "buy", "--json").json
+    assert alone == explained == rows["buy"]
+    assert (alone["state"], alone["because"]) == ("ready", "its token is fresh")
+    assert [outcome["what"] for outcome in alone["history"]] == ["began"]
+    assert rows["person"]["because"] == "nobody has logged in yet"
+    assert set(rows["far"]) == {"account", "state", "code", "error"}
+    shown = call("explain", "buy").out
+    assert alone["because"] in shown
+    assert "began" in shown

@@ -37,6 +37,7 @@ class Room:
     account: dict[str, Any]
     answers: dict[str, Any] = field(default_factory=dict)
     seen: list[httpx.Request] = field(default_factory=list)
+    pipelines: dict[str, Any] = field(default_factory=dict)
     now: float = NOW
     store: MemoryStore = field(default_factory=MemoryStore)
 
@@ -46,6 +47,7 @@ class Room:
             "version": 1,
             "endpoints": {"acme": self.endpoint},
             "accounts": {"acme": {"oauth2_endpoint": "acme", **self.account}},
+            "pipelines": self.pipelines,
         }
         path = self.folder / "manifest.yaml"
         path.write_text(yaml.safe_dump(manifest))

@@ -16,8 +16,10 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors lives secret template wirewords",
-    0.1: "filling",
+    0.0: "errors events lives secret template wirewords",
+    0.1: "filling measures",
+    0.2: "otel",
+    0.3: "observe",
     1.0: "challenge endpointparts reading snap token",
     1.05: "endpointread",
     1.1: "endpoint",
@@ -36,7 +38,7 @@ FLOORS: dict[float, str] = {
     3.0: "effects hookspecs status",
     3.05: "explain",
     3.08: "hooked",
-    3.1: "tokencall verdict",
+    3.1: "observing tokencall verdict",
     3.15: "finishing",
     3.2: "flow signin",
     3.3: "signout",

@@ -216,14 +216,17 @@ def test_a_first_token_is_obtained_and_is_no_renewal(make: Make, kind: str) -> N
 
 
 def test_the_log_tells_tokens_apart_and_shows_none(room: Room, caplog: pytest.LogCaptureFixture) -> None:
-    """A renewal is one line with account, fingerprint and lifetime; no token, refresh token or secret."""
+    """A renewal is told with account, fingerprint and lifetime; no token, refresh token or secret."""
     room.source.token()
     room.clock.now += 3600
     with caplog.at_level(logging.DEBUG):
         token = room.source.token()
         room.source.settle()
     lines = [record.getMessage() for record in caplog.records if record.name == "connector"]
-    assert lines[0] == "token.call key=example host=login.example.com status=200"
-    assert lines[1:] == [f"token.ready account=example token={token.fingerprint} expires_in=3600s"]
+    called, renewed = (
+        next(line for line in lines if line.startswith(e)) for e in ("token.call", "renewal.done")
+    )
+    assert "account=example endpoint=example host=login.example.com method=POST status=200" in called
+    assert f"account=example endpoint=example token={token.fingerprint} expires_in_s=3600 " in renewed
     for secret in ("token-0", "token-1", "refresh-token", "very-secret"):
         assert secret not in caplog.text

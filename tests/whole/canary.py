@@ -71,7 +71,8 @@ class Ear(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s %(args)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._out.write(self.format(record) + "\n")
+        # The fields of an event too, as a JSON formatter shows them.
+        self._out.write(f"{self.format(record)} {vars(record)!r}\n")
 
     @property
     def heard(self) -> str:

@@ -106,7 +106,7 @@ def refusal(
 
 def expired(api: Mapping[str, Any]) -> Answer:
     """Return what the API says to a token that is no longer good."""
-    declared = api.get("expired", {})
+    declared = many(api.get("expired", {}))[0]
     answer = Answer(declared.get("status", [401])[0])
     bodies = list(declared.get("body", {}).items())
     if bodies:

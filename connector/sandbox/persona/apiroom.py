@@ -158,9 +158,7 @@ def check_step(persona: Persona, seen: Seen, call: Call, *, level: int) -> Check
     if carries:
         carried = Carried(persona, seen, whole=False)
         if carried.complaints and not _is_api(persona, seen):
-            checking.complain(
-                ("api", "hosts"), f"{seen.host} is none of the API's hosts: no token went there"
-            )
+            checking.complain(("api", "hosts"), f"{seen.host} is not a host of the API: no token went there")
         else:
             checking.complaints += carried.complaints
         tokens.append(carried.token)
@@ -283,7 +281,7 @@ def _api(persona: Persona, carried: Carried, name: str) -> Outcome:
             return JSONResponse({"sub": "1", "email": persona.subject.person})
         if persona.slowed:
             persona.slowed -= 1
-            return _slow(persona, carried.api.get("retry", {}))
+            return _slow(persona, many(carried.api.get("retry", {}))[0])
         return JSONResponse({"ok": True})
 
     return Outcome(name, answer, carried.complaints)
