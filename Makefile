@@ -5,6 +5,10 @@
 # make nightly  20,000 worlds in which everything goes wrong that may
 PYTHON ?= python3
 BIN := .venv/bin
+# Kept, whatever is set: the tests start Python some hundred times, and without them each compiles the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+# Two processes, each with a file at a time: what a file starts is started once (tests/conftest.py).
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-quick soak figures nightly lint clean help
 
@@ -12,11 +16,12 @@ run: .venv/.run
 	@$(BIN)/connector run --jobs 2
 
 test: lint .venv/.servers
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(BESIDE) -m "not alone"
+	@$(BIN)/python -m pytest tests/proof tests/store -m alone
 
 # Without those that need servers, a registry or a second environment.
 test-quick: .venv/.dev
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest $(BESIDE) -m "not slow"
 
 soak: .venv/.servers
 	@$(BIN)/python -m tests.proof.figures

@@ -46,6 +46,7 @@ def explanation_of(
     now: float,
     interactive: bool,
     auto_refresh: bool,
+    local: bool = False,
     lease: Lease | None,
 ) -> Explanation:
     """Judge a record at a moment."""
@@ -56,9 +57,12 @@ def explanation_of(
         now=now,
         interactive=interactive,
         auto_refresh=auto_refresh,
+        local=local,
         lease=lease,
     )
     because, moment = _because(record, status, window, now, auto_refresh, interactive)
+    if local:
+        because, moment = "what it shows is made here, without a call, when it is needed", None
     return Explanation(
         status=status,
         because=because,

@@ -153,7 +153,8 @@ class Login:
     @property
     def interactive(self) -> bool:
         """Whether a person must take part in the beginning."""
-        return self._grant.interactive
+        pasted = {"bearer_token"} & {*self.account.secrets, *self.account.settings}
+        return self._grant.interactive and not (self.account.grant == "bearer" and pasted)
 
     def adopt(self, reply: Hidden[Mapping[str, Any]]) -> Token:
         """Make a token reply that a person holds the login of this account.
@@ -191,8 +192,9 @@ class Login:
             self._world.load(),
             window=self._window,
             now=self._clock(),
-            interactive=self._grant.interactive,
+            interactive=self.interactive,
             auto_refresh=self.account.auto_refresh,
+            local=getattr(self._grant, "local", False),
             lease=self._world.store.holder(self._world.key),
         )
 
@@ -227,7 +229,7 @@ class Login:
     def renew(self, *, force: bool = False) -> Token:
         """Renew now, whatever the state. Raises as `TokenSource.token` does."""
         record = self._world.load()
-        if self._grant.interactive and record.token is None:
+        if self.interactive and record.token is None:
             raise login_needed(self.account, record)
         return self.source.renew_now(force=force)
 
@@ -238,7 +240,8 @@ class Login:
             self._world.load(),
             window=self._window,
             now=self._clock(),
-            interactive=self._grant.interactive,
+            interactive=self.interactive,
             auto_refresh=self.account.auto_refresh,
+            local=getattr(self._grant, "local", False),
             lease=self._world.store.holder(self._world.key),
         )

@@ -112,6 +112,8 @@ def _log_in(host: Host, account: str, manner: Manner, *, device: bool, no_browse
             raise click.UsageError(f"account {account} signs in by itself ({grant}); no person logs in")
         say(f"Account {account} signs in by itself ({grant}).")
         return host.renew(account)
+    if host.accounts[account].grant == "bearer":
+        return host.renew(account)  # says how a token is pasted, or takes one that was
     if device or host.accounts[account].grant == "device_code":
         return on_device(host, account, manner)
     return by_paste(host, account, manner) if no_browser else in_browser(host, account, manner)

@@ -59,13 +59,18 @@ def status_of(
     now: float,
     interactive: bool,
     auto_refresh: bool = True,
+    local: bool = False,
     lease: Lease | None,
 ) -> Status:
-    """Judge a record at a moment."""
+    """Judge a record at a moment.
+
+    Args:
+        local: its tokens are made here, without a call.
+    """
     token = record.token
     return Status(
         account=account,
-        state=_state(record, window, now, interactive),
+        state=READY if local else _state(record, window, now, interactive),
         expires_at=token.expires_at if token and token.access_token else None,
         fingerprint=token.fingerprint if token and token.access_token else "",
         refreshable=bool(record.presents),

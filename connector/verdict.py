@@ -17,7 +17,8 @@ from connector.tokenstore import VersionConflict
 
 def login_needed(account: Account, record: Record) -> NotAuthorizedError:
     """The error for a login that is dead or was never there."""
-    how = f"run `connector login {account.name}`"
+    pasted = account.grant == "bearer"
+    how = f"run `connector {'adopt' if pasted else 'login'} {account.name}`"
     if record.dead:
         return NotAuthorizedError(
             f"account {account.name!r} must be authorized again",

@@ -13,13 +13,9 @@ import anyio
 import httpx
 import pytest
 from login_room import DESK, SOON, Room, asked_in, fetch
+from ports import port_ahead
 
 from connector import NotAuthorizedError
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def works(room: Room) -> bool:
@@ -107,7 +103,7 @@ def test_a_port_of_ones_own(call: Any, room: Room) -> None:
     """--port, or a redirect URI that a server compares to the letter."""
     urls: list[str] = []
     DESK.sent = lambda url: (urls.append(url), room.person.allows(url))
-    one, other = free_port(), free_port()
+    one, other = port_ahead(), port_ahead()
     assert call("login", "main", *SOON, "--port", str(one)).code == 0
     room.write(redirect_uri=f"http://localhost:{other}/back/here")
     assert call("login", "main", *SOON).code == 0
@@ -120,7 +116,7 @@ def test_a_port_of_ones_own(call: Any, room: Room) -> None:
 
 def test_both_addresses_of_localhost(call: Any, room: Room) -> None:
     """A browser may take either address for the name, and finds the same page at both."""
-    port = free_port()
+    port = port_ahead()
     try:
         socket.create_server(("::1", port), family=socket.AF_INET6).close()
     except OSError:

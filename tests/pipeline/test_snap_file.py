@@ -134,7 +134,9 @@ def test_byte_order_mark(room: Room) -> None:
     assert room.documents(load("x.csv")) == [{"a": "1"}]
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b'{"n": 1}\n' * 99)[:-12]])
+@pytest.mark.parametrize(
+    "content", [b"not gzip", gzip.compress(b'{"n": 1}\n' * 99)[:-12]], ids=["none", "cut short"]
+)
 def test_broken_gzip(room: Room, content: bytes) -> None:
     """A file that was cut short is an error, not half of its documents."""
     (room.folder / "x.jsonl.gz").write_bytes(content)

@@ -17,7 +17,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "renewal.md"
-sys.path[:0] = [str(HERE), str(HERE.parent / "servers"), str(HERE.parent / "store")]
+sys.path[:0] = [str(folder) for folder in (HERE, HERE.parent / "servers", HERE.parent / "store", HERE.parent)]
 
 from proof_faults import WAYS, Case, faults  # noqa: E402
 from proof_kills import kills_everywhere  # noqa: E402

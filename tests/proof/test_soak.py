@@ -8,6 +8,8 @@ import pytest
 from proof_soak import Soak, lifetimes, soak
 from proof_stores import STORES
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("store", STORES)
 def test_many_share_one_account(tmp_path: Path, store: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django_server import DjangoServer
+from landing import Landing
 from oidc_server import OidcServer
 from rig_process import RigProcess
 
@@ -94,3 +95,10 @@ def make_toolkit(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cal
             return server
 
         yield make
+
+
+@pytest.fixture
+def landing() -> Iterator[Landing]:
+    """Where a redirect URI leads when no client listens there."""
+    with Landing() as landing:
+        yield landing

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 
+from ports import port_ahead
 from rig_process import RigProcess
 
 SERVE = Path(__file__).parent / "toolkit" / "serve.py"
@@ -23,9 +23,9 @@ class DjangoServer(RigProcess):
 
     def __init__(self, *, log: Path, **settings: Any) -> None:
         # Of 127.0.0.1 it takes any port, as RFC 8252 wants; of localhost only the one that is registered.
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            free = listener.getsockname()[1]
-        self.exact_redirect = settings.setdefault("exact_redirect", f"http://localhost:{free}/callback")
+        self.exact_redirect = settings.setdefault(
+            "exact_redirect", f"http://localhost:{port_ahead()}/callback"
+        )
         super().__init__([sys.executable, str(SERVE), json.dumps(settings)], log=log)
 
     @property

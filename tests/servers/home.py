@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from attended import BOUND_S, VISITOR, Done, attended
 from click.testing import CliRunner
 from people import plain_person
 
@@ -21,23 +18,6 @@ import connector
 from connector.cli import cli
 from connector.dialog.person import Manner, in_browser
 from connector.host import Host
-
-VISITOR = Path(__file__).parent / "visitor.py"
-# Nothing here takes this long; it only keeps a broken test from hanging.
-BOUND_S = 60
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Home:
@@ -57,19 +37,12 @@ class Home:
     def open(self) -> Host:
         return connector.open(self.folder / "manifest.yaml")
 
-    def connector(self, *args: str, browser: tuple[str, ...] = ()) -> Done:
-        """`connector ...`; in the browser sits whoever `browser` says (options of visitor.py)."""
-        done = subprocess.run(
-            [sys.executable, "-m", "connector", *args],
-            cwd=self.folder,
-            env=os.environ | {"BROWSER": shlex.join([sys.executable, str(VISITOR), *browser, "%s"])},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=BOUND_S,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+    def connector(self, *args: str, chromium: tuple[str, ...] | None = None) -> Done:
+        """`connector ...`; at the browser sits somebody who consents, or who does what visitor.py is told."""
+        visitor = _consents if chromium is None else [*VISITOR, *chromium]
+        done = attended([sys.executable, "-m", "connector", *args], self.folder, visitor)
+        assert "Traceback" not in done.err, done.err
+        return done
 
     def call(self, command: str, *args: str, manifest: str = "manifest.yaml") -> Done:
         """The same without a process of its own, which is quicker; for all but `login`."""
@@ -109,3 +82,8 @@ class Home:
             finally:
                 process.kill()
         return Done(process.returncode, out, told + err)
+
+
+def _consents(url: str) -> str:
+    page = plain_person(url)
+    return f"the last page was {page.url}:\n{page.text[:2000]}"

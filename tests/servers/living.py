@@ -49,6 +49,11 @@ class Life:
             if shown and shown not in self.refresh_tokens:
                 self.refresh_tokens.append(shown)
 
+    def lived(self, host: Host, renewals: int) -> bool:
+        """Whether it was renewed so often, and the clients have met as many refresh tokens if there are any."""
+        met = len(self.refresh_tokens) or renewals
+        return host.counts(self.account).renewals >= renewals and met >= renewals
+
     def failed(self, way: str, error: Exception) -> None:
         with self.lock:
             self.errors.append(f"{way}: {error!r}")
@@ -66,7 +71,7 @@ def live(host: Host, accounts: Iterable[str], *, renewals: int) -> dict[str, Lif
     for thread in threads:
         thread.start()
     ends = time.monotonic() + _LONGEST_S
-    while time.monotonic() < ends and any(host.counts(one.account).renewals < renewals for one in lives):
+    while time.monotonic() < ends and not all(one.lived(host, renewals) for one in lives):
         done.wait(0.2)
     done.set()
     for thread in threads:

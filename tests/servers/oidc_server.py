@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -14,6 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from ports import port_ahead
 from rig_process import RigProcess
 
 FOLDER = Path(__file__).parent / "oidc"
@@ -33,7 +33,7 @@ class OidcServer(RigProcess):
         install()
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.exact_redirect = settings.setdefault(
-            "exactRedirect", f"http://127.0.0.1:{_free_port()}/callback"
+            "exactRedirect", f"http://127.0.0.1:{port_ahead()}/callback"
         )
         settings.setdefault("jwks", {"keys": [public_jwk(self.key)]})
         named = {_camel(name): value for name, value in settings.items()}
@@ -92,9 +92,3 @@ def _program(name: str) -> str:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -1,21 +1,12 @@
-"""Someone who signs in: over plain HTTP, or in a real browser. Knows forms, not servers."""
+"""Someone who signs in, over plain HTTP (chromium.py: in a real browser). Knows forms, not servers."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-
-if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
 
 PASSWORD = "sandbox"
 # What is pressed to say no: by name, by value.
@@ -113,93 +104,3 @@ def plain_person(
         sent.add((target, tuple(sorted(data))))
         page = client.post(target, data=data) if form.method == "post" else client.get(target, params=data)
     raise AssertionError(f"still asked for more after {STEPS} pages, the last one {page.url}")
-
-
-@contextmanager
-def browser() -> Iterator[Chrome]:
-    """Debian's Chromium without a window, with a profile of its own; it asks nobody on the network for anything."""
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        raise AssertionError(
-            "These tests need Chromium and its driver. On Debian: apt-get install chromium chromium-driver "
-            "(or run .ci/servers)"
-        )
-    options = ChromeOptions()
-    options.binary_location = chromium
-    with TemporaryDirectory(prefix="chromium-") as profile:
-        for flag in (
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--disable-quic",
-            "--no-first-run",
-            "--no-default-browser-check",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-default-apps",
-            "--disable-sync",
-            "--no-proxy-server",
-            # Names resolve to nothing: only addresses of loopback are reached.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE [::1]",
-            f"--user-data-dir={Path(profile) / 'profile'}",
-        ):
-            options.add_argument(flag)
-        chrome = Chrome(options=options, service=Service(driver))
-        chrome.set_page_load_timeout(20)
-        try:
-            yield chrome
-        finally:
-            chrome.quit()
-
-
-def browser_person(
-    url: str,
-    login: str = "ada",
-    *,
-    deny: bool = False,
-    user_code: str | None = None,
-    chrome: Chrome | None = None,
-) -> str:
-    """As `plain_person`, by typing and clicking in Chromium; the source of the page it ended at."""
-    if chrome is None:
-        with browser() as chrome:
-            return browser_person(url, login, deny=deny, user_code=user_code, chrome=chrome)
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.expected_conditions import staleness_of
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    origin, answers = urlsplit(url).netloc, answers_of(login, user_code)
-    sent: set[tuple[str, ...]] = set()
-    chrome.get(url)
-    for _ in range(STEPS):
-        if urlsplit(chrome.current_url).netloc != origin:
-            return chrome.page_source
-        # In this order: a form that sends itself may be gone before its buttons are looked for.
-        forms = chrome.find_elements(By.CSS_SELECTOR, "form")
-        buttons = chrome.find_elements(By.CSS_SELECTOR, "button, input[type=submit]")
-        if not forms:
-            return chrome.page_source
-        if not buttons:
-            # One that sends itself.
-            WebDriverWait(chrome, 10, poll_frequency=0.02).until(staleness_of(forms[0]))
-            continue
-        boxes = chrome.find_elements(By.CSS_SELECTOR, "input")
-        asked = (chrome.current_url, *sorted(box.get_attribute("name") or "" for box in boxes))
-        if asked in sent:
-            return chrome.page_source
-        sent.add(asked)
-        for box in boxes:
-            name = box.get_attribute("name")
-            if name in answers and box.is_displayed():
-                box.clear()
-                box.send_keys(answers[name])
-        no = [b for b in buttons if {str(b.get_attribute(a)).lower() for a in ("name", "value")} & set(NO)]
-        yes = [b for b in buttons if b not in no]
-        button = no[0] if deny and no else yes[0]
-        button.click()
-        WebDriverWait(chrome, 10, poll_frequency=0.02).until(staleness_of(button))
-    raise AssertionError(f"still asked for more after {STEPS} pages, the last one {chrome.current_url}")

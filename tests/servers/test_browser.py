@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +39,7 @@ def at_toolkit(toolkit: DjangoServer) -> dict[str, Any]:
 def in_chromium(home: Home, *options: str) -> tuple[Done, dict[str, Any]]:
     """A login, and what the browser saw last."""
     report = home.folder / "report.json"
-    done = home.connector("login", "main", browser=("--chromium", "--report", str(report), *options))
-    # The command does not wait for the browser to have been looked at.
-    for _ in range(200):
-        if report.exists():
-            break
-        time.sleep(0.05)
+    done = home.connector("login", "main", chromium=("--report", str(report), *options))
     return done, json.loads(report.read_text("utf-8"))
 
 

@@ -177,8 +177,10 @@ def test_nothing_is_refused(lived: Lived) -> None:
     bound = [name for name, kind in KINDS.items() if kind.endpoint == BOUND]
     grown = {error: number for error, number in lived.grown("token", "errors").items() if number}
     assert grown == {"use_dpop_nonce": len(bound)}
-    # The clients of an account share the API's nonce; those that begin at the same moment each ask for it.
-    assert len(bound) <= lived.grown("api")["unauthorized"] <= len(bound) * len(WAYS)
+    # The clients of an account share the API's nonce; those that begin at the same moment each ask for it. Tokens that
+    # ended on their way, on a machine that does much else, are refused as well.
+    ended = sum(counts.rejections for counts in lived.counts.values())
+    assert len(bound) <= lived.grown("api")["unauthorized"] - ended <= len(bound) * len(WAYS)
 
 
 def test_bound(lived: Lived) -> None:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
 from byhand import Ask, get, post, proof
+from chromium import browser_person
 from cryptography.hazmat.primitives.asymmetric import ec
 from django_server import DjangoServer, toolkit_secret_of
 from landing import Landing
 from oidc_server import OidcServer, secret_of
-from people import browser_person, plain_person
+from people import plain_person
 
 OFFLINE = "openid offline_access read"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-
-
-@pytest.fixture
-def landing() -> Iterator[Landing]:
-    with Landing() as landing:
-        yield landing
 
 
 def basic(client_id: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import Any, Self
 
 import psycopg
 import redis
+from ports import port_ahead
 
 HINT = "run .ci/servers, or: apt-get install postgresql redis-server"
 # Characters that mean something in a URL, so that a password is never compared by luck.
@@ -36,12 +36,6 @@ def binary(name: str) -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def alive(pid: int) -> bool:
     """Whether a process is there, and not merely waited for."""
     try:
@@ -55,7 +49,7 @@ class RealServer:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="connector-store-"))
-        self.port = free_port()
+        self.port = port_ahead()
         self._process: subprocess.Popen[bytes] | None = None
         self._as: dict[str, Any] = {}
 

@@ -132,6 +132,7 @@ def long(each: Away) -> list[object]:
     return [set(before), 200 in during, {getattr(error, "code", error) for error in errors}, last]
 
 
+@pytest.mark.alone  # its tokens end by the clock, between two of its own steps
 def test_requests_go_on_while_the_store_is_away(away: list[Away], sandbox: Sandbox) -> None:
     """Killed or stopped: no request fails while a token is valid, and then it is renewed by itself.
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from real_servers import Postgresql, free_port
+from ports import port_ahead
+from real_servers import Postgresql
 from store_room import READS, WRITES, operations, refused
 
 from connector.errors import StoreError
@@ -243,7 +244,7 @@ def test_a_database_that_is_not_there(postgresql: Postgresql) -> None:
 def test_nobody_listens() -> None:
     """A server that does not run."""
     refused(
-        PostgresqlStore(f"postgresql://u:CANARY@127.0.0.1:{free_port()}/db"), "store_unreachable", "refused"
+        PostgresqlStore(f"postgresql://u:CANARY@127.0.0.1:{port_ahead()}/db"), "store_unreachable", "refused"
     )
 
 

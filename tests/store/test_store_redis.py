@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from real_servers import IN_URL, Redis, free_port
+from ports import port_ahead
+from real_servers import IN_URL, Redis
 from store_room import WRITES, operations, refused
 
 from connector.errors import StoreError
@@ -170,7 +171,7 @@ def test_a_user_who_may_not(redis_server: Redis, own_name: str) -> None:
 
 def test_nobody_listens() -> None:
     """A server that does not run."""
-    refused(RedisStore(f"redis://:CANARY@127.0.0.1:{free_port()}/0"), "store_unreachable", "refused")
+    refused(RedisStore(f"redis://:CANARY@127.0.0.1:{port_ahead()}/0"), "store_unreachable", "refused")
 
 
 @pytest.mark.parametrize(
