@@ -30,12 +30,13 @@ class Counts:
     replays: int = 0
     failed_requests: int = 0
     told: Callable[[str, int], None] = field(default=lambda name, by: None, repr=False, compare=False)
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    # Entered again by a signal handler or a ``__del__`` that makes a request itself.
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def now(self) -> Counts:
         """The counts of this moment; they do not change afterwards."""
         with self.lock:
-            return replace(self, lock=threading.Lock())
+            return replace(self, lock=threading.RLock())
 
     def add(self, name: str, by: int = 1) -> None:
         """Count one more."""

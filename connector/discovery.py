@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from connector.account import Account
 from connector.effects import NoReply
 from connector.errors import NotAuthorizedError, RenewalError
+from connector.lives import forks
 from connector.metadata import Place, completed, place_of
 from connector.post import Poster
 from connector.reading import parse
@@ -34,6 +35,11 @@ class Discovery:
         self._known: dict[Place, tuple[float, Mapping[str, Any]]] = {}
         # By process as well: a forked child has none of the threads that would bring an answer.
         self._asking: dict[tuple[int, Place], Future[Found]] = {}
+        forks(self)
+
+    def after_fork(self) -> None:
+        """In the child: a lock that another thread held is held by nobody here."""
+        self._lock = threading.Lock()
 
     def complete(self, account: Account) -> Account:
         """The account with every URL it needs.

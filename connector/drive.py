@@ -46,9 +46,11 @@ from connector.seal import Sealer
 from connector.secret import Secret
 from connector.template import TemplateError, origin_of
 from connector.tokenrequest import TokenRequest
-from connector.tokenstore import TokenStore, Waking
+from connector.tokenstore import Lease, TokenStore, Waking
 
 T = TypeVar("T")
+# How soon one who waits for a lease sees that nobody waits for him.
+_PART_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class World:
         discovery: completes the account by its server's metadata; None: it is complete.
         nonces: the last one that each server asked for in its DPoP proofs, by origin.
         called: told of each token call.
+        wanted: whether it is worth while to go on; False at the end of a host or an interpreter.
         resting: token endpoints that do not work just now; shared by all accounts of a host.
         clock: by which machines agree, seconds since the epoch.
         steady: by which this process waits; None: the one that belongs to `clock`.
@@ -81,6 +84,7 @@ class World:
     nonces: dict[str, str] = field(default_factory=dict)
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}/{secrets.token_hex(4)}")
     called: Callable[[], None] = lambda: None
+    wanted: Callable[[], bool] = lambda: True
     resting: Resting = field(default_factory=Resting)
     clock: Callable[[], float] = time.time
     steady: Callable[[], float] | None = None
@@ -133,6 +137,20 @@ class World:
             self.nonces[origin] = reply.headers["dpop-nonce"]
         return reply
 
+    def acquire(self, ttl_s: float) -> Lease:
+        """Ask for the lease, unless nobody wants anything any more."""
+        if not self.wanted():
+            raise RenewalError(
+                "the renewal was given up before it began",
+                account=self.account.name if self.account else "",
+                code="abandoned",
+                reason="the host is closed, or the interpreter ends",
+                retry_after=1.0,
+            )
+        lease = self.store.acquire(self.key, self.holder, ttl_s=ttl_s)
+        tell_holder(self.named, lease, self.holder, self.clock())
+        return lease
+
     def _sent(self, request: TokenRequest) -> Reply | NoReply:
         try:
             return self.poster.post(request)
@@ -158,7 +176,12 @@ class World:
             self.sleep(pause_s)
             return pause_s
         began = time.monotonic()
-        self.store.wait(self.key, woken_s)
+        while self.wanted() and (left := began + woken_s - time.monotonic()) > 0:
+            part = min(left, _PART_S)
+            before = time.monotonic()
+            self.store.wait(self.key, part)
+            if time.monotonic() - before < part:
+                break  # woken
         return time.monotonic() - began
 
     def ready(self, *, spares: bool = False) -> Ready:
@@ -220,9 +243,7 @@ class World:
             case Save(record=record):
                 return self.save(record)
             case Acquire(ttl_s=ttl_s):
-                lease = self.store.acquire(self.key, self.holder, ttl_s=ttl_s)
-                tell_holder(self.named, lease, self.holder, self.clock())
-                return lease
+                return self.acquire(ttl_s)
             case Release():
                 return self.store.release(self.key, self.holder)
             case Reveal(spares=spares):

@@ -8,6 +8,7 @@ import httpx
 
 from connector.account import Account
 from connector.errors import ForeignHostError
+from connector.lives import forks
 from connector.observe import tell, who
 from connector.template import is_loopback
 from connector.token import Token
@@ -20,6 +21,11 @@ class Fence:
         self._account = account
         self._cache: dict[tuple[tuple[str, str], ...], frozenset[str]] = {}
         self._warned: set[str] = set()
+        self._lock = threading.Lock()
+        forks(self)
+
+    def after_fork(self) -> None:
+        """In the child: a lock that another thread held is held by nobody here."""
         self._lock = threading.Lock()
 
     def admits(self, url: httpx.URL, token: Token | None) -> bool:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
+from connector.lives import Background, in_hook, linger, over
+
 T = TypeVar("T")
 
 
@@ -22,29 +24,52 @@ class Flight(Generic[T]):
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running: Future[T] | None = None
 
-    def join(self, function: Callable[[], T]) -> Future[T]:
+    def join(self, function: Callable[[], T], *, here: bool = False) -> Future[T]:
         """Return the future of the flight under way, beginning one with `function` if there is none.
 
-        Where no thread can be started (at interpreter exit, for one), the future holds the RuntimeError.
+        Args:
+            here: where no thread can be started, or would be waited for by nobody since the interpreter
+                ends, fly in the caller's; otherwise the future holds the RuntimeError.
+
+        A caller who is interrupted (Ctrl-C) before the thread has begun cancels the future.
         """
+        # Made outside of the lock, inside which nothing may run that could ask again from this very
+        # thread: a signal handler, a ``__del__``.
+        future: Future[T] = Future()
         with self._lock:
             if self._running is not None:
                 return self._running
-            future: Future[T] = Future()
             self._running = future
         # Not a daemon: at interpreter exit Python waits for it, so a rotated token is saved first.
-        thread = threading.Thread(target=self._fly, args=(function, future), name=self._name)
+        thread = Background(target=self._fly, args=(function, future), name=self._name)
         try:
+            if over() or (here and in_hook()):
+                raise RuntimeError("the interpreter is ending")
             thread.start()
-        except BaseException as error:
-            self._land(future)
-            future.set_exception(error.with_traceback(None))
-            if not isinstance(error, Exception):
-                raise
+        except RuntimeError as error:
+            if over() and threading.current_thread().daemon:
+                # It may be stopped anywhere by now, also between a reply and its save: so it is here,
+                # without an error that would only be noise at the end.
+                linger()
+            if here and not (over() and threading.current_thread().daemon):
+                self._fly(function, future)
+            else:
+                self._land(future)
+                future.set_exception(error.with_traceback(None))
+        except BaseException:
+            self._abandon(future)
+            raise
         return future
+
+    def _abandon(self, future: Future[T]) -> None:
+        """The caller was interrupted while the thread was started: it may have begun, and then it flies."""
+        with self._lock:
+            if future.cancel():
+                future.set_running_or_notify_cancel()
+                self._land(future)
 
     @property
     def running(self) -> Future[T] | None:
@@ -53,10 +78,14 @@ class Flight(Generic[T]):
 
     def reset(self) -> None:
         """Forget the flight under way: in the child of a fork, where its thread does not exist."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running = None
 
     def _fly(self, function: Callable[[], T], future: Future[T]) -> None:
+        with self._lock:
+            if future.cancelled():
+                return
+            future.set_running_or_notify_cancel()
         try:
             result = function()
         except BaseException as error:

@@ -24,6 +24,7 @@ from connector.explain import Explanation
 from connector.gate import AsyncGate, Gate, closed
 from connector.identity import Identity, identify
 from connector.inspection import Introspection
+from connector.lives import forks
 from connector.login import Authorization, DeviceLogin, Login
 from connector.observe import unwatch
 from connector.opening import Opening
@@ -77,6 +78,7 @@ class Host:
         self._unstarted: set[str] = set()  # only looked at until now: their service may not run yet
         self._closing = ExitStack()
         self._closed = False
+        forks(self)
 
     def __repr__(self) -> str:
         return f"<Host {self._opening.manifest.path}, {len(self.accounts)} accounts>"
@@ -302,12 +304,24 @@ class Host:
                 return
             self._closed = True
         for login in self._logins.values():
-            login.source.settle()
+            login.source.settle(closing=True)
             unwatch(login.source)
         try:
             self._closing.close()
         finally:
             self._vault.store.close()
+
+    def after_fork(self) -> None:
+        """In the child: what the parent opened is the parent's to close."""
+        self._lock = threading.RLock()
+        self._closing = ExitStack()
+        for wire in self._wires.values():
+            self._closing.callback(wire.close)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Host cannot be sent to another process: give it the path of the manifest, and open it there"
+        )
 
     def __enter__(self) -> Host:
         return self

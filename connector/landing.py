@@ -57,6 +57,18 @@ def slow(account: Account, patience_s: float) -> RenewalError:
     )
 
 
+def threadless(account: Account) -> RenewalError:
+    """There is no thread that could renew."""
+    return RenewalError(
+        f"the token of account {account.name!r} cannot be renewed in the background",
+        account=account.name,
+        code="no_thread",
+        reason="no thread can be started: the interpreter ends, or the system has no more",
+        resolution="ask for the token before the program ends; look at the limits of the system",
+        retry_after=1.0,
+    )
+
+
 def copied(error: ConnectorError) -> ConnectorError:
     """A copy for each who waits: one exception raised in many threads would share a traceback."""
     rebuild, args = error.__reduce__()[:2]

@@ -19,6 +19,7 @@ from connector.endpointfile import RawEndpoint, without_nulls
 from connector.errors import ManifestError, Problem
 from connector.pipelinespec import read_pipeline
 from connector.snap import PipelineSpec
+from connector.storeurl import check_store
 from connector.yamlfile import Document, join, parse, read_all
 
 DEFAULT_STORE = "sqlite:///~/.local/share/connector/tokens.db"
@@ -47,7 +48,7 @@ class Manifest:
     Attributes:
         path: the file as named.
         folder: where relative paths in it start.
-        store: URL of the token store.
+        store: URL of the token store, as written: references in it are not followed.
         plugins: files and folders to take plugins from.
         endpoints: endpoints declared here, ``extends`` not yet followed.
         accounts: accounts by name, not yet bound to their endpoints.
@@ -113,7 +114,7 @@ def _manifest(documents: list[Document], path: Path, folder: Path) -> tuple[Mani
     problems += [*more, *wrong]
     pipelines, more = _pipelines(document, data, right.get("pipelines", {}))
     problems += more
-    if more := _store(document, right.get("store", DEFAULT_STORE)):
+    if more := check_store(document, right.get("store", DEFAULT_STORE)):
         problems += more
         right.pop("store")
     manifest = Manifest(
@@ -240,15 +241,3 @@ def _pipelines(
         if not found:
             pipelines[name] = pipeline
     return pipelines, problems
-
-
-def _store(document: Document, url: str) -> list[Problem]:
-    scheme, colon, rest = url.partition(":")
-    hint = "write sqlite:///tokens.db (beside this file), sqlite:////absolute/path.db or memory://"
-    if not colon or not scheme.replace("+", "").isalnum() or len(scheme) == 1:
-        return [document.problem("/store", "expected the URL of a token store", hint)]
-    if scheme == "sqlite" and not rest.startswith("///"):
-        return [document.problem("/store", "three slashes follow sqlite: before a path", hint)]
-    if any(c < " " or c == "\x7f" for c in url):
-        return [document.problem("/store", "a control character may not stand in a URL", "remove it")]
-    return []

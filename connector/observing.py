@@ -82,6 +82,8 @@ def needs_login(error: ConnectorError | None, *, before: bool = False) -> bool:
 def fail_renewal(renewal: lasting, error: ConnectorError, *, works: bool) -> None:
     """A renewal brought an error. `works`: the token at hand still does."""
     level = logging.WARNING if works else logging.ERROR
+    if error.code == "abandoned":
+        level = logging.DEBUG  # nobody wanted it any more: at the end of a program a word would only be noise
     fields = {"code": error.code, "reason": _why(error), "resolution": error.resolution}
     if needs_login(error):
         renewal.end("login.needed", fields, level=level)

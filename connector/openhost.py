@@ -44,7 +44,7 @@ def open(
         owner, hook = getattr(problem, "owner", ""), getattr(problem, "hook", "")
         tell("plugin.broken", plugin=owner, hook=hook, code=problem.code, reason=str(problem))
     vault = open_vault(
-        opening.manifest.store if store is None else store,
+        opening.store_url() if store is None else store,
         opening.registry.stores,
         opening.manifest.folder,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from connector import pipeline, registry
+from connector import pipeline, registry, storeurl
 from connector.account import Account
 from connector.accountspec import AccountSpec
 from connector.bind import bind_account
@@ -24,7 +24,7 @@ from connector.errors import ConnectorError, ManifestError, PluginError, Problem
 from connector.manifest import Manifest, read
 from connector.pluginfile import files_of
 from connector.registry import Registry
-from connector.resolve import resolve_with
+from connector.resolve import resolve_with, unknown_scheme
 from connector.secret import Secret, SecretRef
 from connector.snap import PipelineSpec
 from connector.stepcheck import Known, targets
@@ -157,7 +157,13 @@ class Opening:
 
     def store_problems(self) -> list[Problem]:
         """What is wrong with ``store:``, as far as its URL tells; a store given in Python makes it moot."""
+        known_sources = self.registry.secret_sources
+        refs = storeurl.references(self.manifest.document, self.manifest.store)
+        if unknown_refs := [ref for ref in refs if ref.scheme not in known_sources]:
+            return [unknown_scheme(ref, known_sources) for ref in unknown_refs]
         scheme = self.manifest.store.partition(":")[0]
+        if scheme.startswith("$"):
+            return []  # all of it is elsewhere
         if scheme == "sqlite":
             try:
                 sqlite_path(self.manifest.store, self.manifest.folder)
@@ -169,6 +175,19 @@ class Opening:
         known = ", ".join(sorted(self.registry.stores))
         hint = f"did you mean {near}:?" if near else f"known: {known}; others come with a plugin"
         return [self.manifest.problem("/store", f"no token store is known for {scheme}:", hint)]
+
+    def store_url(self) -> str:
+        """The URL of the store, its references followed.
+
+        Raises SecretMissingError, and ManifestError for a store that nobody knows; neither shows it.
+        """
+        resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
+        url = storeurl.filled(self.manifest.document, self.manifest.store, resolver)
+        if self.manifest.store.startswith("$") and url.partition(":")[0] not in self.registry.stores:
+            message = f"{self.manifest.store} leads to the URL of no token store that is known"
+            known = ", ".join(sorted(self.registry.stores))
+            raise ManifestError(self.manifest.problem("/store", message, f"known: {known}"))
+        return url
 
     def _account(self, spec: AccountSpec) -> list[Problem]:
         """Everything wrong with an account that is only looked at."""
@@ -207,6 +226,11 @@ class Opening:
         for name, account_spec in rests.accounts.items():
             at = join("/accounts", name)
             found += further(at, self._account(account_spec), self.problems, self.manifest.document.marks)
+        if secrets and not self.store_problems():
+            try:
+                self.store_url()
+            except ManifestError as error:
+                found += error.problems
         for name in self.accounts if secrets else ():
             try:
                 account = self.resolved(name)

@@ -146,7 +146,9 @@ class _Patience:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def __enter__(self) -> _Patience:
-        self._timer.start()
+        with contextlib.suppress(RuntimeError):
+            # Where no thread can be started, each read is bounded, and nothing bounds them all.
+            self._timer.start()
         return self
 
     def __exit__(

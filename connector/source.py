@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import random
-import threading
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from connector.account import Account
-from connector.counts import Counts as Counts
 from connector.drive import World, run
-from connector.errors import ConnectorError, NotAuthorizedError, StoreError
+from connector.errors import ConnectorError
 from connector.flight import Flight, landed
-from connector.flow import Wish, prove, renew, save_late
-from connector.forks import remember
+from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
-from connector.landing import Landing, again, broken, copied, same, slow
-from connector.moment import steady_beside
-from connector.observe import count, here, lasting, tell, waiting, watch, who
-from connector.observing import end_renewal, fail_renewal, needs_login, of_memory
-from connector.record import Record
-from connector.suspicion import Suspicion
-from connector.token import Held, Token, Window
+from connector.holding import Counts as Counts
+from connector.holding import Holding
+from connector.landing import Landing, again, broken, copied, same, slow, threadless
+from connector.lives import forks, linger, settles
+from connector.observe import here, lasting, tell, waiting, watch, who
+from connector.observing import end_renewal, fail_renewal
+from connector.token import Token, Window
 from connector.wish import REFUSED_AGAIN
 
+_LOOKS = 3  # how often a caller whose flight was given up looks for another
 
-class TokenSource:
+
+class TokenSource(Holding):
     """Valid tokens for one account; safe from any thread, task, loop or fork.
 
     Args:
@@ -52,48 +50,12 @@ class TokenSource:
         window: Window | None = None,
         patience_s: float = 60.0,
     ) -> None:
-        self.account = account
-        self.counts = Counts(told=partial(count, account))
-        self.nonces: dict[str, str] = {}  # the last one that each API wanted in its proofs, by origin
+        super().__init__(account, world, window)
         self._grant = grant
-        self._world = replace(world, account=account, called=lambda: self.counts.add("token_calls"))
-        self._ticks: Callable[[], float] = world.steady or steady_beside(world.clock)
-        self._window = window or Window(early_s=account.endpoint.refresh.before_s)
         self._patience_s = patience_s
-        self._held: Held | None = None
-        self._refused: Held | None = None  # what was held until the API refused it
-        self._worked: Token | None = None  # the last one that the API took, and when
-        self._worked_at = 0.0
-        self._lived_s: float | None = None  # how long the one before lived, once the new one works
-        self._record: Record | None = None
-        self._rejected = ""
-        self._suspicion = Suspicion()
-        self._later_until = 0.0  # no early renewal before this moment
-        self._quiet_until = 0.0  # no renewal at all: `_error` is the answer
-        self._error: ConnectorError | None = None
-        self._errors_in_a_row = 0
-        self._login_needed = False
-        self._epoch = 0
-        self._lock = threading.Lock()  # for changes of the above; reading a fresh token takes none
-        self._known: tuple[str, Mapping[str, str]] | None = None
         self._flight: Flight[Landing] = Flight(f"connector-renew-{account.name}")
-        self._notes: Flight[None] = Flight(f"connector-note-{account.name}")
-        remember(self)
+        forks(settles(self))
         watch(self)
-
-    def now(self) -> float:
-        """The time, seconds since the epoch."""
-        return self._world.clock()
-
-    def server_now(self) -> float:
-        """The time by the server's clock, as far as it is known; seconds since the epoch."""
-        record = self._record
-        mine = record is not None and record.clock_of == self._world.machine
-        return self._world.clock() + (record.server_clock if record is not None and mine else 0.0)
-
-    def measured(self) -> dict[str, float]:
-        """What the gauges of `connector.measures` show of the token in memory."""
-        return of_memory(self._record, self._world.clock(), self._login_needed)
 
     def token(self, *, fresh: bool = False) -> Token:
         """Return a valid token, waiting for a renewal only when there is no other way.
@@ -106,14 +68,14 @@ class TokenSource:
         """
         looks = 0  # at most two: one for what the store has, and one renewal of it
         while True:
-            found, looks = self._look(fresh), looks + 1
+            found, looks = self._look(fresh, inline=True), looks + 1
             if isinstance(found, Token):
                 return found
             with waiting(self.account):
                 wait([found], self._patience_s)
             if not found.done():
                 raise slow(self.account, self._patience_s)
-            token = self._landed(found, fresh)
+            token = self._landed(found, fresh, looks)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
 
@@ -128,56 +90,9 @@ class TokenSource:
             # timeouts end the flight, and cancelling this task ends the waiting.
             with waiting(self.account):
                 await landed(found)
-            token = self._landed(found, fresh)
+            token = self._landed(found, fresh, looks)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
-
-    def reject(self, token: Token) -> bool:
-        """The API refused `token`. Return whether asking for another one makes sense.
-
-        Not when a renewal for that reason has just been no cure (see `Suspicion`), nor when nothing is
-        renewed by itself.
-        """
-        self.counts.add("rejections")
-        tell("token.rejected", who(self.account), token=token.fingerprint)
-        with self._lock:
-            current = self._record.token if self._record is not None else None
-            if current is not None and current.fingerprint != token.fingerprint:
-                return True  # already replaced by somebody else
-            if not self.account.auto_refresh:
-                return False
-            if self._rejected == token.fingerprint:
-                return True  # that renewal is on its way
-            held = self._hold(token)
-            now = self._ticks()
-            if not self._suspicion.allows(token, now, age_s=now - held.since):
-                return False
-            self._rejected, self._refused, self._held = token.fingerprint, held, None
-            # Only of a token that had worked is it known that it lived, and only where nobody said how long.
-            taught = token.expires_at is None and self._works(token)
-            self._lived_s = now - held.since if taught else None
-            return True
-
-    def accept(self, token: Token) -> None:
-        """The API took `token`: it is proven. Called for each request, so the common case comes first."""
-        if token is self._worked and token.expires_at is not None:
-            return
-        first, record, lived_s = not self._works(token), self._record, None
-        self._worked, self._worked_at = token, self._ticks()
-        if self._suspicion.accept(token):
-            lived_s, self._lived_s = self._lived_s, None
-        if record is None or record.unsaved:
-            return
-        if lived_s is not None or (first and record.strikes):
-            self._notes.join(lambda: self._note(token, lived_s))
-
-    def secrets(self) -> Mapping[str, str]:
-        """The account's secrets by name, for hooks that sign requests; as they were when the token came."""
-        known = self._known
-        fingerprint = self._held.token.fingerprint if self._held else ""
-        if known is None or known[0] != fingerprint:
-            known = self._known = (fingerprint, self._world.texts())
-        return known[1]
 
     def renew_now(self, *, force: bool = False) -> Token:
         """Renew whatever the state of the token; what `connector refresh` does.
@@ -189,18 +104,30 @@ class TokenSource:
         rejected = record.token.fingerprint if record.token else ""
         account, origin = replace(self.account, auto_refresh=True), here()
         while True:
-            landing = self._flight.join(
-                lambda: self._fly(rejected=rejected, account=account, on_demand=not force, origin=origin)
-            ).result()
+            future = self._flight.join(
+                lambda: self._fly(rejected=rejected, account=account, on_demand=not force, origin=origin),
+                here=True,
+            )
+            wait([future])
+            if future.cancelled():
+                continue  # whoever began it was interrupted
+            landing = future.result()
             if landing.record is not None and landing.record.token is not None:
                 if landing.rejected == rejected or landing.record.token.fingerprint != rejected:
                     return landing.record.token
             elif landing.rejected == rejected and not landing.early and landing.error is not None:
+                if landing.error.code == "abandoned":
+                    linger()
                 raise copied(landing.error)
             # That was somebody else's flight, under way before we asked.
 
-    def settle(self, timeout_s: float = 30.0) -> None:
-        """Wait for a renewal under way, so that what it brings is saved before things are closed."""
+    def settle(self, timeout_s: float = 30.0, *, closing: bool = False) -> None:
+        """Wait for a renewal under way, so that what it brings is saved before things are closed.
+
+        Args:
+            closing: give up one that has not shown anything yet and only waits for its turn.
+        """
+        self._closing = self._closing or closing
         flights: tuple[Future[Any] | None, ...] = (self._flight.running, self._notes.running)
         for running in flights:
             if running is not None:
@@ -210,16 +137,7 @@ class TokenSource:
             with contextlib.suppress(ConnectorError):
                 self._record = run(save_late(record), self._world)
 
-    def forget(self) -> None:
-        """Forget what memory holds; the store is asked next time."""
-        with self._lock:
-            self._epoch += 1  # what a flight under way brings is of the old login
-            self._held, self._record, self._rejected, self._error = None, None, "", None
-            self._refused = self._worked = self._lived_s = None
-            self._login_needed = False
-            self._later_until = self._quiet_until = 0.0
-
-    def _look(self, fresh: bool) -> Token | Future[Landing]:
+    def _look(self, fresh: bool, *, inline: bool = False) -> Token | Future[Landing]:
         """The token at hand, or the flight to wait for."""
         held, now = self._held, self._ticks()
         if held is not None:
@@ -233,25 +151,22 @@ class TokenSource:
         error = self._error
         if now < self._quiet_until and error is not None:
             raise again(error, self._quiet_until - now)
-        return self._begin(early=False)
+        return self._begin(early=False, inline=inline)
 
-    def _stale(self, token: Token) -> bool:
-        return self._ticks() >= self._hold(token).stale_at
-
-    def _hold(self, token: Token, since: float | None = None) -> Held:
-        """`token` with its ends by the steady clock: those that memory has, whatever the wall clock says."""
-        for held in (self._held, self._refused):
-            if held is not None and held.speaks_of(token):
-                return held
-        return self._window.hold(token, self._world.moment(), since=since)
-
-    def _works(self, token: Token) -> bool:
-        return self._worked is not None and self._worked.fingerprint == token.fingerprint
-
-    def _landed(self, future: Future[Landing], fresh: bool) -> Token | None:
+    def _landed(self, future: Future[Landing], fresh: bool, looks: int) -> Token | None:
         """What a flight brought: a token, None to look again, or its error raised."""
+        if future.cancelled():
+            return None  # whoever began it was interrupted
+        refusal = future.exception()
+        if refusal is not None and self._held is not None and self._ticks() < self._held.expired_at:
+            return self._held.token
+        if isinstance(refusal, RuntimeError):
+            raise threadless(self.account)
         landing = future.result()
         if landing.epoch != self._epoch:
+            return None
+        if landing.error is not None and landing.error.code == "abandoned" and looks <= _LOOKS:
+            linger()
             return None
         if landing.record is not None:
             token = landing.record.token
@@ -268,9 +183,10 @@ class TokenSource:
         # A copy for each waiter: one exception raised in many threads would share a traceback.
         raise copied(landing.error)
 
-    def _begin(self, *, early: bool) -> Future[Landing]:
+    def _begin(self, *, early: bool, inline: bool = False) -> Future[Landing]:
         rejected, origin = self._rejected, here()
-        return self._flight.join(lambda: self._fly(rejected=rejected, early=early, origin=origin))
+        fly = partial(self._fly, rejected=rejected, early=early, origin=origin)
+        return self._flight.join(fly, here=inline)
 
     def _fly(
         self,
@@ -318,7 +234,7 @@ class TokenSource:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
         if landing.error is not None:
-            self.counts.add("failed_renewals")
+            self.counts.add("failed_renewals", by=landing.error.code != "abandoned")
             fail_renewal(renewal, landing.error, works=early)
         elif landing.record is not None:
             if landing.called and landing.record.renewals:
@@ -329,72 +245,7 @@ class TokenSource:
             )
         return landing
 
-    def _note(self, token: Token, lived_s: float | None) -> None:
-        """Write down that `token` works, in a thread of its own."""
-        # Somebody else than who renews here: the same name would share its lease.
-        world = replace(self._world, identity=f"{self._world.identity}/note")
-        with contextlib.suppress(ConnectorError):  # what is not written down is learnt another time
-            record = run(prove(world.holder, token, lived_s), world)
-            with self._lock:
-                known, held = self._record, self._held
-                if known is None or record.token is None or known.unsaved or not same(known, record):
-                    return
-                self._record = record
-                if held is not None and held.speaks_of(record.token):
-                    self._held = self._window.hold(record.token, self._world.moment(), since=held.since)
-
-    def _take(self, landing: Landing, before: Record | None) -> None:
-        """Put what a flight brought into memory. Under the lock."""
-        now, record = self._ticks(), landing.record
-        self._login_needed = needs_login(landing.error, before=self._login_needed)
-        if record is None:
-            self._take_failure(landing, now)
-            return
-        token = record.token
-        assert token is not None
-        self._error, self._errors_in_a_row, self._quiet_until = None, 0, 0.0
-        self._record = record
-        if token.fingerprint == self._rejected and landing.rejected != self._rejected:
-            return  # refused by the API while this flight was under way
-        if self._rejected:
-            self._rejected = ""
-            self._suspicion.watch(token)
-        if not landing.rejected or not landing.called:
-            self._lived_s = None  # whoever made the call tells the lesson, and nobody else
-        # What memory has goes on as it is: the wall clock may have been set since.
-        held = self._hold(token, record.since)
-        # A server that answered an early renewal with the same token is not asked again at once.
-        left = held.expired_at - now
-        self._later_until = now + max(0.5, left / 2) if same(before, record) else 0.0
-        self._held, self._refused = replace(held, token=token), None
-
-    def _take_failure(self, landing: Landing, now: float) -> None:
-        error, refused = landing.error, self._refused
-        if error is not None and error.code == REFUSED_AGAIN and landing.rejected == self._rejected:
-            # Another token is no cure: this one is handed out as before, and its 401 is the answer.
-            self._rejected, self._held, self._refused = "", refused, None
-            if refused is not None:
-                self._suspicion.shut(refused.token, now + (getattr(error, "retry_after", 0.0) or 0.0))
-            return
-        pause = getattr(error, "retry_after", None)
-        if pause is None:
-            # The store is looked at again soon, since a person may bring a login at any moment. What only
-            # another manifest cures is written down nowhere, and must not become a storm of token calls.
-            soon = isinstance(error, NotAuthorizedError) and error.code == "needs_authorization"
-            pause = 1.0 if soon else 5.0 * 2.0 ** min(self._errors_in_a_row, 6)
-            if isinstance(error, StoreError):
-                pause = 2.0  # without the store there are no token calls: that it is back is seen soon
-        pause = min(pause, 300.0)
-        self._later_until = now + max(1.0, pause)
-        if landing.early or landing.rejected != self._rejected:
-            return  # more may be asked for at any moment, and may be answered otherwise
-        self._errors_in_a_row += 1
-        self._error = error
-        self._quiet_until = now + pause
-
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""
         self._flight.reset()
-        self._notes.reset()
-        self._lock = threading.Lock()
-        self.counts.lock = threading.Lock()
+        super().after_fork()

@@ -16,13 +16,25 @@ from typing import Any
 from connector.errors import ConnectorError, StoreError
 from connector.hookspecs import StoreOpener
 from connector.keys import keep, new_key, sealer_for
+from connector.lives import forks
 from connector.seal import Key, Sealer
 from connector.store import MemoryStore, SqliteStore
 from connector.tokenstore import TokenStore, VersionConflict
 
 # A memory store that is handed to several hosts has one key for all of them.
 _given: weakref.WeakKeyDictionary[object, Sealer] = weakref.WeakKeyDictionary()
-_given_lock = threading.Lock()
+
+
+class _Given:
+    """The lock of the above, new in the child of a fork."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    after_fork = __init__
+
+
+_guard = forks(_Given())
 
 # Not a name that an account can have, so its lease never meets an account's.
 _ROTATION = "#rotation of the key"
@@ -56,6 +68,11 @@ class Vault:
         self._lock = threading.Lock()
         self._found: Sealer | None = None
         self._sealer = Sealer((), reload=self._keys)
+        forks(self)
+
+    def after_fork(self) -> None:
+        """In the child: a lock that another thread held is held by nobody here."""
+        self._lock = threading.Lock()
 
     @property
     def key_file(self) -> Path:
@@ -136,14 +153,14 @@ class Vault:
     def _keep(self, keys: Sequence[Key]) -> None:
         sealer = Sealer(keys, where=self.sealer.where)
         if isinstance(self.store, MemoryStore):
-            with _given_lock:
+            with _guard.lock:
                 _given[self.store] = sealer
         else:
             keep(sealer, self.url, self.key_file, keyring=self._keyring)
 
     def _keys(self) -> Sequence[Key]:
         if isinstance(self.store, MemoryStore):
-            with _given_lock:
+            with _guard.lock:
                 found = _given.setdefault(self.store, Sealer([new_key()], where="memory"))
             self._sealer.where = found.where
             return found.keys

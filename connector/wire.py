@@ -14,6 +14,7 @@ import httpx
 
 from connector.account import TlsFiles
 from connector.errors import ConnectorError
+from connector.lives import forks
 from connector.post import proxy_for, tls_context
 
 # Set in a request's extensions that goes to one of the account's own hosts: only they are shown its
@@ -58,6 +59,13 @@ class Wire(httpx.BaseTransport):
         self._tls = tls
         self._lock = threading.Lock()
         self._ways: dict[_Key, httpx.HTTPTransport] = {}
+        self._parents: list[object] = []
+        forks(self)
+
+    def after_fork(self) -> None:
+        """In the child: an answer on a connection of the parent may be the parent's."""
+        self._parents.append(self._ways)  # kept from the collector, whose closing could be heard
+        self._lock, self._ways = threading.Lock(), {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request as it is."""
@@ -96,6 +104,13 @@ class AsyncWire(httpx.AsyncBaseTransport):
         self._proxy = proxy
         self._tls = tls
         self._ways: dict[_Key, httpx.AsyncHTTPTransport] = {}
+        self._parents: list[object] = []
+        forks(self)
+
+    def after_fork(self) -> None:
+        """See `Wire.after_fork`."""
+        self._parents.append(self._ways)
+        self._ways = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request as it is."""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from connector.lives import forks
 from connector.moment import steady_beside
 from connector.tokenstore import Lease, Stored, VersionConflict
 
@@ -24,12 +25,17 @@ class MemoryStore:
     ) -> None:
         self._clock = clock
         self._steady = steady or steady_beside(clock)
-        self._lock = threading.Lock()
         self._records: dict[str, Stored] = {}
         self._leases: dict[str, tuple[str, float]] = {}  # holder, and end by the steady clock
-        self._news = threading.Condition(self._lock)
+        self.after_fork()
+        forks(self)
         self._told: Counter[str] = Counter()  # how often each account changed
         self._seen = threading.local()  # the same as each thread saw it when it last waited
+
+    def after_fork(self) -> None:
+        """In the child, which goes on with a copy: what another thread held is held by nobody here."""
+        self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
 
     def __repr__(self) -> str:
         return f"<MemoryStore, {len(self._records)} records>"

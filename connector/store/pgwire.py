@@ -17,6 +17,7 @@ from psycopg import errors as pg
 
 from connector.errors import StoreError
 from connector.store import trouble
+from connector.store.pgdoor import state_at_the_door
 
 _CONNECT_S = 3
 # Of the server's own clock, so that nothing which we gave up lies in wait there. A chosen way of committing
@@ -26,7 +27,7 @@ SELECT set_config('statement_timeout', '4s', false), set_config('lock_timeout', 
     set_config('default_transaction_isolation', 'read committed', false),
     CASE WHEN current_setting('synchronous_commit') = 'off'
         THEN set_config('synchronous_commit', 'on', false) END"""
-# The server's words at the door have no SQLSTATE. Where they are in another language it is `unusable`.
+# The server's words at the door come without SQLSTATE. In another language, `pgdoor` finds it.
 _AT_THE_DOOR = (
     "authentication failed",
     "no password supplied",
@@ -34,6 +35,8 @@ _AT_THE_DOOR = (
     "permission denied for database",
 )
 _NOT_THERE = ("does not exist",)
+# Words of libpq and OpenSSL, which are English wherever Python is.
+_UNPROVEN = ("certificate", "SSL error", "does not support SSL", "SSL is not enabled")
 
 
 class Address:
@@ -171,20 +174,31 @@ _BY_STATE: dict[str, Callable[[str, str], StoreError]] = {
 }
 
 
-def failure(error: Exception, address: Address) -> StoreError:
-    """The StoreError for what psycopg raised."""
+def failure(error: Exception, address: Address, ends: float = 0.0) -> StoreError:
+    """The StoreError for what psycopg raised.
+
+    Args:
+        ends: until when the server may be asked once more why it lets nobody in (`time.monotonic`).
+    """
     state = getattr(error, "sqlstate", None) or ""
     if state:
         assert isinstance(error, psycopg.Error)
         reason = address.clean(error.diag.message_primary or type(error).__name__)
-        made = _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or trouble.unusable
-        return made(address.shown, reason)
+        return _of_state(state)(address.shown, reason)
     if not isinstance(error, psycopg.Error):
         return trouble.unusable(address.shown, type(error).__name__)
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = address.clean(lines[0])
     if any(words in reason for words in _AT_THE_DOOR):
         return trouble.refused(address.shown, reason)
+    if any(words in reason for words in _UNPROVEN):
+        return trouble.unproven(address.shown, reason)
     if not isinstance(error, pg.OperationalError) or any(words in reason for words in _NOT_THERE):
         return trouble.unusable(address.shown, reason)
-    return trouble.unreachable(address.shown, reason)
+    if not isinstance(error, pg.ConnectionTimeout) and time.monotonic() < ends:
+        state = state_at_the_door(address.parts, ends)
+    return (_of_state(state) if state else trouble.unreachable)(address.shown, reason)
+
+
+def _of_state(state: str) -> Callable[[str, str], StoreError]:
+    return _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or trouble.unusable

@@ -212,7 +212,7 @@ class PostgresqlStore:
                 if db is not None:
                     db.close()
                 if not (known and again and time.monotonic() < ends):
-                    raise failure(error, self.address) from None
+                    raise failure(error, self.address, 0.0 if db else ends) from None
             else:
                 self._idle.give(db, account)
                 return rows

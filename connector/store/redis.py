@@ -9,6 +9,7 @@ that evicts no key without expiry. The log warns once of a server where this is 
 from __future__ import annotations
 
 import hashlib
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -230,7 +231,9 @@ class RedisStore:
         # redis-py keeps the first word of an answer, or makes a class of it.
         code = words.partition(" ")[0]
         made: Callable[[str, str], StoreError] = trouble.unusable
-        if isinstance(error, _REFUSED):
+        if _unproven(error):
+            made = trouble.unproven
+        elif isinstance(error, _REFUSED):
             made = trouble.refused
         elif isinstance(error, redis.ReadOnlyError) or code == "NOREPLICAS":
             made = trouble.read_only
@@ -250,6 +253,15 @@ _REFUSED = (
 )
 _AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 _LATER = ("BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING")
+
+
+def _unproven(error: BaseException | None) -> bool:
+    """Whether it comes of a certificate."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _hang_up(ear: PubSub) -> None:

@@ -29,6 +29,17 @@ def refused(shown: str, reason: str) -> StoreError:
     )
 
 
+def unproven(shown: str, reason: str) -> StoreError:
+    """Its certificate does not prove that it is the server named, or it speaks no TLS."""
+    return StoreError(
+        f"the token store {shown} does not prove who it is",
+        code="store_unproven",
+        reason=reason,
+        resolution="name its CA in the URL (PostgreSQL: sslrootcert, Redis: ssl_ca_certs), and the host that"
+        " its certificate is for",
+    )
+
+
 def read_only(shown: str, reason: str) -> StoreError:
     """It can be read, and takes no writes."""
     return StoreError(

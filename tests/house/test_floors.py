@@ -16,7 +16,7 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors events moment secret template wirewords",
+    0.0: "errors events lives moment secret template wirewords",
     0.1: "filling measures",
     0.2: "otel",
     0.3: "observe",
@@ -43,12 +43,14 @@ FLOORS: dict[float, str] = {
     3.16: "wish",
     3.2: "flow signin",
     3.3: "signout",
-    4.0: "counts flight forks landing resting seal store.kept store.memory store.sqlite store.trouble suspicion",
+    4.0: "counts flight landing resting seal store.kept store.memory store.sqlite store.trouble suspicion",
+    4.005: "store.pgdoor",
     4.01: "store.pgwire store.redisurl",
     4.02: "store.postgresql store.redis",
     4.1: "keys post store",
     4.2: "discovery vault wire",
     4.3: "drive",
+    4.9: "holding",
     5.0: "source",
     5.1: "login",
     6.0: "body fence identity",
@@ -59,7 +61,7 @@ FLOORS: dict[float, str] = {
     7.2: "yamlfile",
     7.3: "check damage",
     7.4: "accountspec resolve",
-    7.5: "endpointcheck pipelinespec settings",
+    7.5: "endpointcheck pipelinespec settings storeurl",
     7.55: "urlcheck",
     7.6: "bindclient endpointfile",
     7.65: "catalogue",

@@ -1,6 +1,6 @@
 """Run the proofs in full and print what came of them: ``python -m tests.proof.figures [--write] [what ...]``.
 
-What: soak, kills, stops, faults (all of them if none is named). ``--write`` puts the tables into
+What: soak, outages, kills, stops, faults (all of them if none is named). ``--write`` puts the tables into
 docs/renewal.md, each between its two marks, so that the figures of the page are those of a run.
 """
 
@@ -20,10 +20,11 @@ PAGE = HERE.parents[1] / "docs" / "renewal.md"
 sys.path[:0] = [str(folder) for folder in (HERE, HERE.parent / "servers", HERE.parent / "store", HERE.parent)]
 
 from proof_faults import WAYS, Case, faults  # noqa: E402
-from proof_kills import Kills, kills  # noqa: E402
+from proof_kills import kills_everywhere  # noqa: E402
+from proof_outage import outages  # noqa: E402
 from proof_proxy import FAULTS  # noqa: E402
 from proof_soak import Soak, soak  # noqa: E402
-from proof_stops import STOPS, Stop, stop  # noqa: E402
+from proof_stops import stops_everywhere  # noqa: E402
 from proof_stores import STORES  # noqa: E402
 
 Row = dict[str, Any]
@@ -56,21 +57,27 @@ def of_soak(folder: Path) -> str:
 
 
 def of_kills(folder: Path) -> str:
-    """200 on each kind of server, the leases of the dead waited out."""
-    done = []
-    for server in ("strict", "with grace"):
-        done.append(kills(Kills(server=server, kills=200, wait_out=True), _new(folder), seed=len(done)))
-        done[-1].check()
+    """200 on each kind of server and each store, the leases of the dead waited out."""
+    done = kills_everywhere(200, _new(folder), wait_out=True)
+    for one in done:
+        one.check()
     return upright(one.row() for one in done)
 
 
 def of_stops(folder: Path) -> str:
     """With leases as long as they are."""
-    done = []
-    for where, server in STOPS:
-        done.append(stop(Stop(where=where, server=server, lease_s=0), _new(folder)))
-        done[-1].check()
+    done = stops_everywhere(_new(folder), lease_s=0)
+    for one in done:
+        one.check()
     return table(one.row() for one in done)
+
+
+def of_outages(folder: Path) -> str:
+    """Each accident of a store's server, on both."""
+    done = outages(_new(folder))
+    for one in done:
+        one.check()
+    return upright(one.row() for one in done)
 
 
 def of_faults(folder: Path) -> str:
@@ -105,7 +112,7 @@ def write(what: str, text: str) -> None:
     PAGE.write_text(before + begin + "\n" + text + "\n" + end + rest.partition(end)[2], "utf-8")
 
 
-RUNS = {"soak": of_soak, "kills": of_kills, "stops": of_stops, "faults": of_faults}
+RUNS = {"soak": of_soak, "outages": of_outages, "kills": of_kills, "stops": of_stops, "faults": of_faults}
 
 
 def main() -> None:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from django_server import DjangoServer
-from oidc_server import OidcServer
 from proof_proxy import FaultProxy, Hold
+from proof_stores import STORES
 from proof_world import (
     BOUND_S,
     SECRETS,
     SQLITE,
     Place,
     Worker,
-    oidc_account,
+    account_on,
+    authorization_server,
     record_of,
     sign_in,
-    toolkit_account,
 )
 from rig_process import RigProcess, fingerprint
 
@@ -99,25 +99,17 @@ class Kills:
         }
 
 
-def kills(done: Kills, folder: Path, url: str = SQLITE, *, seed: int = 0) -> Kills:
-    """Sign in one account for each kill, kill a worker on each, and see what its heirs find."""
-    names = [f"a{number}" for number in range(done.kills)]
+def kills(done: Kills, server: RigProcess, folder: Path, url: str = SQLITE, *, seed: int = 0) -> Kills:
+    """Sign in one account for each kill, kill a worker on each, and see what its heirs find.
+
+    Several such runs may share a server, each with a store of its own.
+    """
+    folder.mkdir(exist_ok=True)
+    names = [f"{done.store.lower()}-{number}" for number in range(done.kills)]
     dice = random.Random(seed)
     with ExitStack() as stack:
-        server: RigProcess
-        if done.server == "with grace":
-            server = toolkit = DjangoServer(
-                log=folder / "server.log", access_token_ttl=TOKEN_S, grace=GRACE_S
-            )
-            stack.enter_context(server)
-        else:
-            server = oidc = OidcServer(log=folder / "server.log", access_token_ttl=TOKEN_S)
-            stack.enter_context(server)
         proxy = stack.enter_context(FaultProxy(server.port, delay_s=0.01))
-        if done.server == "with grace":
-            account = toolkit_account(toolkit, token_port=proxy.port, grace_s=GRACE_S)
-        else:
-            account = oidc_account(oidc, token_port=proxy.port)
+        account = account_on(server, token_port=proxy.port, grace_s=GRACE_S)
         place = Place(
             folder=folder, accounts=dict.fromkeys(names, account), store=url, environment=dict(SECRETS)
         )
@@ -135,8 +127,25 @@ def kills(done: Kills, folder: Path, url: str = SQLITE, *, seed: int = 0) -> Kil
         with place.open(clock=_later) as first, place.open(clock=_later) as second:
             for name in names:
                 _inherit(done, name, [first, second], proxy)
-        done.shown = max(server.stats()["refresh_tokens"].values())
+        done.shown = proxy.shown(server.stats())
     return done
+
+
+def kills_everywhere(number: int, folder: Path, *, wait_out: bool) -> list[Kills]:
+    """So many on each kind of server and each store, all of them side by side."""
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        urls = {}
+        for store, opened in STORES.items():
+            (folder / store).mkdir()
+            urls[store] = stack.enter_context(opened(folder / store))
+        running = []
+        for kind in ("strict", "with grace"):
+            server = stack.enter_context(authorization_server(kind, folder, grace_s=GRACE_S))
+            for store, url in urls.items():
+                done = Kills(server=kind, store=store, kills=number, wait_out=wait_out)
+                own = folder / store / kind
+                running.append(pool.submit(kills, done, server, own, url, seed=len(running)))
+        return [one.result() for one in running]
 
 
 def _kill_one(place: Place, proxy: FaultProxy, name: str, moment: str, dice: random.Random) -> None:

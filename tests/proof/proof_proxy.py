@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import parse_qs
+
+from rig_process import fingerprint
 
 # What may happen to a call, and how that looks in the table.
 FAULTS = {
@@ -62,6 +65,7 @@ class FaultProxy:
         plan: faults of the next calls, in order; a call without one goes through as it is.
         hold: where calls are held from now on; None: nowhere.
         calls, asked: that came, and that the server was asked.
+        presented: the refresh tokens that came, as /stats names them.
         delay_s: how long each call takes on its way there and back.
     """
 
@@ -70,6 +74,7 @@ class FaultProxy:
         self.plan: list[str] = []
         self.hold: Hold | None = None
         self.calls = self.asked = 0
+        self.presented: set[str] = set()
         self.delay_s = delay_s
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
@@ -104,6 +109,8 @@ class FaultProxy:
             head = await reader.readuntil(b"\r\n\r\n")
             request = head + await reader.readexactly(_length(head))
             self.calls += 1
+            said = parse_qs(request[len(head) :].decode())
+            self.presented |= {fingerprint(token) for token in said.get("refresh_token", ())}
             fault = self.plan.pop(0) if self.plan else ""
             await _WAYS.get(fault, _through)(self, request, writer)
         except (OSError, asyncio.IncompleteReadError):
@@ -141,6 +148,10 @@ class FaultProxy:
             await asyncio.sleep(0.005)
         if hold.lose:
             raise ConnectionResetError("lost on the way")
+
+    def shown(self, stats: dict[str, Any]) -> int:
+        """The most that one refresh token of those that came here was shown to the server."""
+        return max((count for token, count in stats["refresh_tokens"].items() if token in self.presented))
 
     @property
     def elsewhere(self) -> str:

@@ -90,10 +90,10 @@ def soak(soak: Soak, folder: Path, url: str = SQLITE) -> Soak:
         sign_in(host, ["main"])
         told = {"environment": place.environment}
         workers = [
-            stack.enter_context(Worker(_in_threads, place.path, soak.threads, soak.seconds, **told))
+            stack.enter_context(Worker(in_threads, place.path, soak.threads, soak.seconds, **told))
             for _ in range(soak.processes)
         ] + [
-            stack.enter_context(Worker(_in_loops, place.path, soak.loops, soak.tasks, soak.seconds, **told))
+            stack.enter_context(Worker(in_loops, place.path, soak.loops, soak.tasks, soak.seconds, **told))
             for _ in range(soak.loop_processes)
         ]
         for worker in workers:
@@ -161,7 +161,7 @@ class _Report:
         )
 
 
-def _in_threads(pipe: Connection, manifest: Path, threads: int, seconds: float) -> None:
+def in_threads(pipe: Connection, manifest: Path, threads: int, seconds: float) -> None:
     report = _Report()
     with connector.open(manifest) as host, host.client("main") as http:
 
@@ -181,7 +181,7 @@ def _in_threads(pipe: Connection, manifest: Path, threads: int, seconds: float) 
         report.send(pipe, host)
 
 
-def _in_loops(pipe: Connection, manifest: Path, loops: int, tasks: int, seconds: float) -> None:
+def in_loops(pipe: Connection, manifest: Path, loops: int, tasks: int, seconds: float) -> None:
     report = _Report()
     with connector.open(manifest) as host:
 

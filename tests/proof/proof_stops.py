@@ -6,31 +6,32 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from django_server import DjangoServer
-from oidc_server import OidcServer
 from proof_proxy import FaultProxy, Hold
+from proof_stores import STORES
 from proof_world import (
     BOUND_S,
     SECRETS,
     SQLITE,
     Place,
     Worker,
-    oidc_account,
+    account_on,
+    authorization_server,
     record_of,
     sign_in,
-    toolkit_account,
 )
 from rig_process import RigProcess
 
 from connector.drive import World, run
 from connector.errors import ConnectorError, NotAuthorizedError
 from connector.flow import Wish, renew
+from connector.host import Host
 from connector.opening import open_manifest
 from connector.post import Poster
 from connector.recordkey import record_key
@@ -38,6 +39,7 @@ from connector.token import Window
 from connector.tokenstore import Lease, Stored, TokenStore, VersionConflict
 from connector.vault import open_vault
 
+GRACE_S = 3600
 # Where it is stopped, and by which server.
 STOPS = (
     ("with the lease", "strict"),
@@ -63,6 +65,7 @@ class Stop:
 
     where: str
     server: str
+    store: str = "SQLite"
     lease_s: float = 1.0
     said: str = ""
     refused: int = 0
@@ -92,6 +95,7 @@ class Stop:
         return {
             "stopped": self.where,
             "server": self.server,
+            "store": self.store,
             "it then": self.said,
             "saves refused": self.refused,
             "token calls": self.calls,
@@ -100,30 +104,24 @@ class Stop:
         }
 
 
-def stop(done: Stop, folder: Path, url: str = SQLITE) -> Stop:
+def stop(done: Stop, server: RigProcess, folder: Path, url: str = SQLITE) -> Stop:
     """Stop a holder, let another one renew, and let the first go on."""
+    folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        server: RigProcess
-        if done.server == "with grace":
-            server = toolkit = DjangoServer(log=folder / "server.log", access_token_ttl=3600, grace=3600)
-        else:
-            server = oidc = OidcServer(log=folder / "server.log", access_token_ttl=3600)
-        stack.enter_context(server)
         proxy = stack.enter_context(FaultProxy(server.port))
-        if done.server == "with grace":
-            account = toolkit_account(toolkit, token_port=proxy.port, grace_s=3600)
-        else:
-            account = oidc_account(oidc, token_port=proxy.port)
-        place = Place(folder=folder, accounts={"main": account}, store=url, environment=dict(SECRETS))
+        account = account_on(server, token_port=proxy.port, grace_s=GRACE_S)
+        # By another name for each: records go by it, and so do people where one has one grant.
+        name = f"{done.store}-{STOPS.index((done.where, done.server))}".lower()
+        place = Place(folder=folder, accounts={name: account}, store=url, environment=dict(SECRETS))
         host = stack.enter_context(place.open())
         vault = stack.enter_context(place.vault())
-        sign_in(host, ["main"], person="ada")
-        key, before = place.keys(host)["main"], proxy.calls
+        sign_in(host, [name], person="ada" if done.server == "with grace" else name)
+        key, before = place.keys(host)[name], proxy.calls
         hold = Hold("after")
         if done.where == "before the answer arrives":
             proxy.hold = hold
         told = {"environment": place.environment}
-        stopped = stack.enter_context(Worker(_renew_once, place.path, done.where, done.lease_s, **told))
+        stopped = stack.enter_context(Worker(_renew_once, place.path, name, done.where, done.lease_s, **told))
         if done.where == "before the answer arrives":
             assert hold.reached.wait(BOUND_S)
         else:
@@ -137,7 +135,7 @@ def stop(done: Stop, folder: Path, url: str = SQLITE) -> Stop:
             stopped.say("go on")
         # Whoever comes next waits the lease out.
         time.sleep(max(0.0, lease.expires_at - time.time() + 0.05))
-        heirs = _renewed(host)
+        heirs = _renewed(host, name)
         taken = record_of(vault, key)
         os.kill(stopped.pid, signal.SIGCONT)
         done.said, done.refused = stopped.hear()
@@ -149,16 +147,34 @@ def stop(done: Stop, folder: Path, url: str = SQLITE) -> Stop:
         if heirs:
             # Nothing of the stopped one stands over what its heir has saved.
             assert record_of(vault, key).login == taken.login
-        done.lives = _renewed(host)
-        done.state = host.status("main").state
+        done.lives = _renewed(host, name)
+        done.state = host.status(name).state
         done.calls = proxy.calls - before
-        done.shown = max(server.stats()["refresh_tokens"].values())
+        done.shown = proxy.shown(server.stats())
     return done
 
 
-def _renewed(host: Any) -> bool:
+def stops_everywhere(folder: Path, *, lease_s: float) -> list[Stop]:
+    """At each moment on each store, all of them side by side."""
+    with ExitStack() as stack, ThreadPoolExecutor(len(STOPS) * len(STORES)) as pool:
+        servers = {
+            kind: stack.enter_context(authorization_server(kind, folder, grace_s=GRACE_S))
+            for kind in ("strict", "with grace")
+        }
+        running = []
+        for store, opened in STORES.items():
+            (folder / store).mkdir()
+            url = stack.enter_context(opened(folder / store))
+            for where, server in STOPS:
+                done = Stop(where=where, server=server, store=store, lease_s=lease_s)
+                own = folder / store / f"{where} {server}"
+                running.append(pool.submit(stop, done, servers[server], own, url))
+        return [one.result() for one in running]
+
+
+def _renewed(host: Host, name: str) -> bool:
     try:
-        host.renew("main", force=True)
+        host.renew(name, force=True)
     except NotAuthorizedError:
         return False
     return True
@@ -211,11 +227,11 @@ class _Pausing:
         self._inner.close()
 
 
-def _renew_once(pipe: Connection, manifest: Path, where: str, lease_s: float) -> None:
+def _renew_once(pipe: Connection, manifest: Path, name: str, where: str, lease_s: float) -> None:
     opening = open_manifest(manifest)
     vault = open_vault(opening.manifest.store, opening.registry.stores, opening.manifest.folder)
     store = _Pausing(vault.store, pipe, where)
-    account = opening.resolved("main")
+    account = opening.resolved(name)
     world = World(
         key=record_key(account),
         store=store,

@@ -20,6 +20,7 @@ from django_server import DjangoServer, toolkit_secret_of
 from landing import Landing
 from oidc_server import OidcServer, secret_of
 from people import plain_person
+from rig_process import RigProcess
 
 from connector.host import Host
 from connector.opening import open_manifest
@@ -146,6 +147,27 @@ def toolkit_account(server: DjangoServer, *, token_port: int = 0, grace_s: float
         "grant": "authorization_code",
         "scopes": ["read"],
     }
+
+
+@contextmanager
+def authorization_server(kind: str, folder: Path, *, grace_s: float) -> Iterator[RigProcess]:
+    """Of a kind: ``strict``, or ``with grace``. One is enough for many accounts at once."""
+    log = folder / f"{kind.replace(' ', '-')}.log"
+    server: RigProcess
+    if kind == "with grace":
+        server = DjangoServer(log=log, access_token_ttl=3600, grace=grace_s)
+    else:
+        server = OidcServer(log=log, access_token_ttl=3600)
+    with server:
+        yield server
+
+
+def account_on(server: RigProcess, *, token_port: int, grace_s: float) -> dict[str, Any]:
+    """An account of such a server."""
+    if isinstance(server, DjangoServer):
+        return toolkit_account(server, token_port=token_port, grace_s=grace_s)
+    assert isinstance(server, OidcServer)
+    return oidc_account(server, token_port=token_port)
 
 
 SECRETS = {

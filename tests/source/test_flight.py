@@ -7,8 +7,9 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 import anyio
@@ -96,6 +97,73 @@ def test_where_no_thread_can_be_started_nobody_waits_for_ever(
     assert error.__traceback__ is None
     assert flight.running is None
     assert flight.join(lambda: "again").result(BOUND_S) == "again"
+
+
+def test_a_caller_may_fly_where_no_thread_can(flight: Flight[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``here``: in its own thread, and it has the result at once."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        future = flight.join(threading.current_thread, here=True)
+    assert future.result(0) is threading.current_thread()
+    assert flight.running is None
+
+
+def test_interrupted_before_the_thread_began(
+    flight: Flight[Any], runway: Runway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C goes to whoever began; those who joined meanwhile are woken to look again, and it never flies."""
+    late, joined = [], []
+
+    def interrupt(thread: threading.Thread) -> None:
+        late.append(thread)
+        joined.append(flight.join(runway))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            flight.join(runway)
+    assert joined[0].cancelled()
+    assert wait(joined, 0).done
+    assert flight.running is None
+    runway.clear.set()
+    late[0].start()  # as if the system had started it after all
+    late[0].join(BOUND_S)
+    assert runway.begun == 0
+    assert flight.join(runway).result(BOUND_S) == 1
+
+
+def test_interrupted_when_the_thread_has_begun(
+    flight: Flight[Any], runway: Runway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then there is one flight, not two: whoever asks again joins it."""
+    start = threading.Thread.start
+
+    def interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        while not runway.begun:
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            flight.join(runway)
+    future = flight.join(lambda: pytest.fail("a second flight"))
+    runway.clear.set()
+    assert future.result(BOUND_S) == 1
+
+
+def test_asked_from_within(flight: Flight[Any], runway: Runway) -> None:
+    """A signal handler or a ``__del__`` may ask while its own thread holds the lock."""
+    with flight._lock:
+        future = flight.join(runway)
+    runway.clear.set()
+    assert future.result(BOUND_S) == 1
 
 
 def test_a_flight_that_was_reset_takes_nothing_away(flight: Flight[Any], runway: Runway) -> None:

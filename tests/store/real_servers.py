@@ -10,7 +10,9 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import psycopg
@@ -141,17 +143,23 @@ class Postgresql(RealServer):
 
     Args:
         durable: False: without fsync, which is faster.
+        environment: of the server, beside this process's.
+        settings: further ones, as in postgresql.conf.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(
+        self, *, durable: bool = False, environment: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> None:
         super().__init__()
         self.durable = durable
+        self.settings = settings
         if os.geteuid() == 0:
             # It refuses to run as root.
             names = {entry.pw_name for entry in pwd.getpwall()}
             user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             os.chown(self.folder, user.pw_uid, user.pw_gid)
+        self._as["env"] = {**os.environ, **environment}
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
         done = subprocess.run(
@@ -176,6 +184,15 @@ class Postgresql(RealServer):
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def put(self, name: str, content: bytes) -> str:
+        """A file that nobody but the server can read."""
+        path = self.folder / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if "user" in self._as:
+            os.chown(path, self._as["user"], self._as["group"])
+        return str(path)
+
     def command(self) -> list[str]:
         """See `RealServer.command`."""
         settings = {
@@ -184,6 +201,7 @@ class Postgresql(RealServer):
             "fsync": "on" if self.durable else "off",
             "shared_buffers": "16MB",
             "max_connections": "60",
+            **self.settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [binary("postgres"), "-D", "data", "-p", str(self.port), *options]
