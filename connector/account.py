@@ -106,9 +106,15 @@ class Account:
         """
         return spec.auth if spec.auth != self.endpoint.token.auth else self.client_auth or spec.auth
 
-    def names(self, captured: Mapping[str, str] = NOTHING) -> Mapping[str, str]:
-        """Everything a template of the endpoint may name: settings, vars, captured values, the client id."""
-        values = {"client_id": self.client_id, **self.settings, **captured}
+    def names(
+        self, captured: Mapping[str, str] = NOTHING, *, also: Mapping[str, str] = NOTHING
+    ) -> Mapping[str, str]:
+        """Everything a template of the endpoint may name: settings, vars, captured values, the client id.
+
+        Args:
+            also: what may be named at that place besides; settings come before it.
+        """
+        values = {**also, "client_id": self.client_id, **self.settings, **captured}
         for name, how in self.endpoint.vars.items():
             found = computed(how, values)
             if found is not None:

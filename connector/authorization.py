@@ -56,7 +56,7 @@ def pending(
     Args:
         extra: further parameters for this once, e.g. ``acr_values`` (RFC 9470).
     """
-    spec, values = account.endpoint.authorize, account.names()
+    spec = account.endpoint.authorize
     state, verifier = new_state(), new_verifier() if spec.pkce != "none" else None
     pairs = {
         "response_type": "code",
@@ -76,7 +76,9 @@ def pending(
     if "openid" in scopes and "offline_access" in scopes:
         # OpenID Connect Core section 11: without it the server must ignore offline_access.
         pairs["prompt"] = "consent"
-    pairs |= filled(spec.params, {"scope": pairs["scope"], "redirect_uri": redirect_uri, **values})
+    moment = {"now": str(int(credentials.now)), "now_ms": str(int(credentials.now * 1000))}
+    also = {"scope": pairs["scope"], "redirect_uri": redirect_uri, "unique": credentials.unique, **moment}
+    pairs |= filled(spec.params, account.names(also=also))
     removed = {name for name, value in spec.params.items() if value is None}
     named = [
         (spec.rename.get(name, name), value)

@@ -39,8 +39,8 @@ class Dress:
 
 def api_values(account: Account, token: Token) -> Mapping[str, str]:
     """Everything that the templates of the API may name."""
-    values = account.names(token.captured)
-    return {"access_token": token.access_token.reveal(), **token.private, **values}
+    also = {"access_token": token.access_token.reveal(), **token.private}
+    return account.names(token.captured, also=also)
 
 
 def dress(account: Account, token: Token, *, bare: bool = False) -> Dress:

@@ -15,6 +15,7 @@ from connector.accountspec import bad_header, bad_host
 from connector.check import near_miss
 from connector.endpointparts import WITHOUT_CALL
 from connector.errors import Problem
+from connector.filling import CHANGES
 from connector.template import TemplateError, fill, fill_url, has_control, names
 
 Report = Callable[[str, Sequence[str | int], str], Problem]
@@ -23,8 +24,8 @@ Steps = tuple[str | int, ...]
 REQUESTS = ("token", "refresh", "revoke", "device", "par", "introspect", "userinfo")
 STEPS = ("exchange", "discover", "test")
 # What templates may name beside settings, vars and captured values; see docs/endpoint-schema.md.
-OF_ACCOUNT = frozenset({"api_key", "username", "password", "bearer_token"})
-OF_CALL = OF_ACCOUNT | {"client_secret", "scope", "jwt", "now", "now_ms", "unique", "redirect_uri"}
+OF_ACCOUNT = frozenset({"api_key", "username", "password", "bearer_token", "client_secret"})
+OF_CALL = OF_ACCOUNT | {"scope", "jwt", "now", "now_ms", "unique", "redirect_uri"}
 OF_TOKEN = frozenset({"access_token", "refresh_token"})
 _SENT = ("params", "query", "headers", "basic")
 
@@ -38,7 +39,7 @@ def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
             found += _template(place, where, known, report)
         found += _steps(part, where, report)
     for steps, text in _texts(spec, ()):
-        if has_control(text) and steps[0] not in ("description", "title"):
+        if has_control(text) and steps[0] not in ("description", "title", "settings"):
             found.append(report("a control character may not reach a header or URL", steps, "remove it"))
     return [*found, *_api(spec, report), *_settings(spec, report)]
 
@@ -108,7 +109,11 @@ def _places(spec: Mapping[str, Any]) -> Iterator[_Place]:
     authorize = spec.get("authorize", {})
     for key in ("url", "redirect_uri"):
         yield from _all(authorize.get(key), ("authorize", key), url=True)
-    yield from _all(authorize.get("params"), ("authorize", "params"), frozenset({"scope", "redirect_uri"}))
+    yield from _all(
+        authorize.get("params"),
+        ("authorize", "params"),
+        frozenset({"scope", "redirect_uri", "unique", "now", "now_ms"}),
+    )
     for request in REQUESTS:
         yield from _call(spec.get(request, {}), (request,), OF_CALL | OF_TOKEN)
     for steps, step in _each_step(spec):
@@ -128,10 +133,10 @@ def _places(spec: Mapping[str, Any]) -> Iterator[_Place]:
         yield from _all(spec.get(key), (key,), url=True)
     for name, var in spec.get("vars", {}).items():
         if isinstance(var, str):
-            yield _Place(("vars", name), var)
-        else:
-            yield from _all(var["map"], ("vars", name, "map"))
-            yield from _all(var.get("default"), ("vars", name, "default"))
+            yield _Place(("vars", name), var, OF_CALL | OF_TOKEN)
+            continue
+        for key in ("map", "default", *CHANGES):
+            yield from _all(var.get(key), ("vars", name, key), OF_CALL | OF_TOKEN)
 
 
 def _call(spec: Mapping[str, Any], steps: Steps, may: frozenset[str]) -> Iterator[_Place]:
@@ -244,6 +249,10 @@ def _fits(setting: Mapping[str, Any]) -> bool:
     return re.fullmatch(setting.get("pattern", ".*"), str(setting["default"]), re.DOTALL) is not None
 
 
+def _one_form(var: Mapping[str, Any]) -> bool:
+    return len(var.keys() & {"map", *CHANGES}) == 1 and ("from" in var) == ("map" in var)
+
+
 def _settings(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
     settings = spec.get("settings", {})
     for name, setting in settings.items():
@@ -259,7 +268,10 @@ def _settings(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
     for name in sorted({*settings} & {*spec.get("vars", {})}):
         yield report(f"{name} is a setting already", ("vars", name), "give the var another name")
     for name, var in spec.get("vars", {}).items():
-        if isinstance(var, Mapping) and var["from"] not in settings:
+        if isinstance(var, Mapping) and not _one_form(var):
+            hint = "write {from: SETTING, map: {...}}, or one of base64, lower, upper"
+            yield report("a var is a text, a table, or one change of a text", ("vars", name), hint)
+        elif isinstance(var, Mapping) and "from" in var and var["from"] not in settings:
             near = near_miss(var["from"], settings)
             hint = f"did you mean {near}?" if near else ""
             yield report(f"there is no setting {var['from']}", ("vars", name, "from"), hint)

@@ -5,7 +5,7 @@ Rules of this room: nothing is checked here and nothing filled in: templates sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -93,7 +93,7 @@ def read_step(spec: Mapping[str, Any], *, authenticated: bool) -> StepSpec:
         request=read_request(spec, RequestSpec(method="GET", auth="none")),
         path=many(spec["path"]) if "path" in spec else (),
         authenticated=spec.get("authenticated", authenticated),
-        expect=tuple(spec.get("expect", ())),
+        expect=statuses(spec.get("expect", ())),
         response=read_response(spec.get("response", {})),
         set=_places(spec.get("set", {})),
         pick_from=pick.get("from", "") if pick is not None else "",
@@ -208,12 +208,20 @@ def read_api(spec: Mapping[str, Any]) -> ApiSpec:
 
 def _signal(spec: Mapping[str, Any], status: tuple[int, ...]) -> Signal:
     return Signal(
-        status=tuple(spec.get("status", status)),
+        status=statuses(spec.get("status", status)),
         body=MappingProxyType({pointer: many(value) for pointer, value in spec.get("body", {}).items()}),
         after=tuple(name.lower() for name in spec.get("after", ("retry-after",))),
         at=tuple(name.lower() for name in spec.get("at", ())),
         remaining=spec.get("remaining", "").lower(),
     )
+
+
+def statuses(listed: Sequence[int | str]) -> tuple[int, ...]:
+    """HTTP statuses; ``5xx`` stands for a whole class of them."""
+    found: list[int] = []
+    for one in listed:
+        found += range(int(one[0]) * 100, int(one[0]) * 100 + 100) if isinstance(one, str) else (one,)
+    return tuple(found)
 
 
 def many(value: Any) -> tuple[Any, ...]:

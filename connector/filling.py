@@ -5,7 +5,8 @@ Rules of this room: what cannot be filled is left out; whoever must have it asks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import base64
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from connector.template import TemplateError, fill, fill_first, names
@@ -55,11 +56,22 @@ def mentioned(value: Any) -> Iterator[str]:
             yield from mentioned(inner)
 
 
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+# What a var may make of a text; no more than this.
+CHANGES: Mapping[str, Callable[[str], str]] = {"base64": _base64, "lower": str.lower, "upper": str.upper}
+
+
 def computed(how: object, values: Mapping[str, str]) -> str | None:
     """The value of one of the endpoint's ``vars``; None: a name it needs is not set."""
     try:
         if isinstance(how, str):
             return fill(how, values)
+        if isinstance(how, Mapping) and "map" not in how:
+            (kind, template) = next(iter(how.items()))
+            return CHANGES[kind](fill(template, values))
         if isinstance(how, Mapping):
             chosen = how["map"].get(values.get(how["from"], ""), how.get("default"))
             return None if chosen is None else fill(chosen, values)

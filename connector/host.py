@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO
 
@@ -18,7 +15,6 @@ import httpx
 from connector import pipeline
 from connector.account import Account
 from connector.clients import TIMEOUT, PipelineClients, refuse_ours
-from connector.discovery import Discovery
 from connector.errors import ConnectorError
 from connector.explain import Explanation
 from connector.gate import AsyncGate, Gate, closed
@@ -26,14 +22,12 @@ from connector.identity import Identity, identify
 from connector.inspection import Introspection
 from connector.lives import forks
 from connector.login import Authorization, DeviceLogin, Login
+from connector.loginmaker import LoginMaker
 from connector.observe import unwatch
 from connector.opening import Opening
 from connector.post import Poster
-from connector.recordkey import record_key
-from connector.resting import Resting
 from connector.result import Listener, RunResult
 from connector.secret import Hidden
-from connector.service import Service
 from connector.snap import PipelineSpec
 from connector.source import Counts
 from connector.status import Status
@@ -64,17 +58,13 @@ class Host:
     ) -> None:
         self._opening = opening
         self._vault = vault
-        self._poster = poster or Poster(clock=clock)
-        self._discovery = Discovery(self._poster, clock=clock)
-        self._resting = Resting()
+        self._maker = LoginMaker(opening, vault, poster or Poster(clock=clock), clock)
         self._new_wire, self._new_async_wire = wire, async_wire
         self._clock = clock
         self._sleep, self._async_sleep = sleep, async_sleep
-        self._identity = f"{socket.gethostname()}/{secrets.token_hex(4)}"
         self._lock = threading.RLock()
         self._logins: dict[str, Login] = {}
         self._wires: dict[str, httpx.BaseTransport] = {}
-        self._services: dict[str, Service] = {}
         self._unstarted: set[str] = set()  # only looked at until now: their service may not run yet
         self._closing = ExitStack()
         self._closed = False
@@ -344,48 +334,12 @@ class Host:
                 raise closed()
             login = self._logins.get(name)
             if login is None or (start and name in self._unstarted):
-                login = self._open_login(name, start)
+                login = self._maker.make(name, self._closing if start else None)
                 self._logins[name] = login
                 self._unstarted.discard(name)
                 if not start and login.account.endpoint.service:
                     self._unstarted.add(name)
             return login
-
-    def _open_login(self, name: str, start: bool) -> Login:
-        account = self._opening.resolved(name)
-        key = record_key(account)
-        service = self._service(account) if start else None
-        if service is not None:
-            account = replace(account, settings={**account.settings, **service.settings})
-        return Login(
-            account,
-            self._opening.registry.grants[account.grant],
-            self._vault,
-            key=key,
-            reveal=lambda: self._opening.reveal(account),
-            others=lambda: self._opening.others(account),
-            discovery=self._discovery,
-            resting=self._resting,
-            poster=self._poster,
-            identity=self._identity,
-            clock=self._clock,
-            begin=None if service is None else lambda: service.authorize(account),
-        )
-
-    def _service(self, account: Account) -> Service | None:
-        """The running service of an account's endpoint; None when it needs none or is told of another."""
-        name = account.endpoint.service
-        if not name or any(
-            spec.get("x-filled-by") == "service" and key in account.settings
-            for key, spec in account.endpoint.settings.items()
-        ):
-            return None
-        if name not in self._services:
-            makers = self._opening.registry.services
-            if name not in makers:
-                raise ConnectorError(f"no plugin brings the service {name!r}", code="unknown_service")
-            self._services[name] = self._closing.enter_context(makers[name]())
-        return self._services[name]
 
     def _base_url(self, name: str) -> str:
         account = self._login(name).account

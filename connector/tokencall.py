@@ -18,7 +18,7 @@ from connector.tokenrequest import TokenRequest
 
 T = TypeVar("T")
 _NONCES = 3
-_SHOWN = ("api_key", "username", "password")
+_SHOWN = ("api_key", "username", "password", "client_secret")
 
 
 def post(
@@ -117,9 +117,14 @@ def _named_secrets(ready: Ready) -> Mapping[str, str]:
     for request in steps:
         parts += [request.url, request.params, request.query, request.headers, request.pair]
     named = set(mentioned(parts))
+    # A var of the endpoint may stand between.
+    named |= set(mentioned([how for name, how in ready.account.endpoint.vars.items() if name in named]))
     found = {
         name: secret.reveal()
-        for name, secret in ready.credentials.secrets.items()
-        if name in named and name in _SHOWN
+        for name, secret in {
+            **ready.credentials.secrets,
+            "client_secret": ready.credentials.client_secret,
+        }.items()
+        if secret is not None and name in named and name in _SHOWN
     }
     return MappingProxyType(found)

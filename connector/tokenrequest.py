@@ -154,7 +154,7 @@ def call_values(
         secrets["client_secret"] = credentials.client_secret.reveal()
     moment = {"now": str(int(credentials.now)), "now_ms": str(int(credentials.now * 1000))}
     values: dict[str, str] = {**secrets, **moment, "unique": credentials.unique, "scope": scope, **known}
-    values |= {"redirect_uri": account.redirect_uri or "", **account.names(captured)}
+    values = {**account.names(captured, also={**values, "redirect_uri": account.redirect_uri or ""})}
     if "jwt" not in values and "jwt" in mentioned([spec.params, spec.query, spec.headers, spec.pair]):
         values["jwt"] = assertion(account, credentials, values)
     return values

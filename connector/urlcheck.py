@@ -86,8 +86,10 @@ def _missing(spec: AccountSpec, account: Account, what: str, templates: tuple[st
 def _behind(name: str, computed: Mapping[str, Any]) -> list[str]:
     """The settings a name depends on: itself, or those its var is computed from."""
     how = computed.get(name)
-    if isinstance(how, Mapping):
+    if isinstance(how, Mapping) and "from" in how:
         return [str(how["from"])]
+    if isinstance(how, Mapping):
+        how = next(iter(how.values()))
     return sorted(names(how)) if isinstance(how, str) and names(how) else [name]
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from connector.endpointread import many
+from connector.endpointread import many, statuses
 from connector.errors import ConnectorError, NotAuthorizedError
 from connector.host import Host
 from connector.sandbox.persona import FRAGMENT, STATIC, Persona, own_hosts
@@ -178,7 +178,7 @@ class Scene:
         try:
             status = self._get("sync", self._address()).status_code
             declared = many(self.spec.get("api", {}).get("expired", {}))
-            if status < 400 and not any(status in signal.get("status", ()) for signal in declared):
+            if status < 400 and not any(status in statuses(signal.get("status", ())) for signal in declared):
                 raise Failed(f"a refused key was answered {status}", "api", "expired")
         except NotAuthorizedError:
             pass

@@ -77,6 +77,7 @@ FLOORS: dict[float, str] = {
     8.2: "stage",
     8.3: "pipeline",
     8.4: "opening",
+    8.45: "loginmaker",
     8.5: "host",
     8.55: "openhost",
     8.6: "__init__",

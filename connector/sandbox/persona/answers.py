@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from connector.sandbox.persona.places import Answer
-from connector.sandbox.persona.texts import many
+from connector.sandbox.persona.texts import many, status_of
 
 _UNITS = {"s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0}
 _PLACES = ("access_token", "refresh_token", "token_type", "scope", "expires_in", "expires_at")
@@ -115,7 +115,7 @@ def expired(api: Mapping[str, Any], turn: int) -> Answer:
     """Return what the API says to a token that is no longer good; of several ways each has its turn."""
     ways = many(api.get("expired", {}))
     declared = ways[turn % len(ways)]
-    answer = Answer(declared.get("status", [401])[0])
+    answer = Answer(status_of(declared.get("status"), 401))
     bodies = list(declared.get("body", {}).items())
     if bodies:
         at, values = bodies[turn % len(bodies)]

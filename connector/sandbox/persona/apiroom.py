@@ -16,7 +16,7 @@ from connector.sandbox.persona.provider import STATIC, Outcome, Persona
 from connector.sandbox.persona.seen import Complaint, Seen
 from connector.sandbox.persona.signed import check_declared
 from connector.sandbox.persona.standing import call_of
-from connector.sandbox.persona.texts import Values, fill, fill_path, fill_url, many, usable, wrong
+from connector.sandbox.persona.texts import Values, fill, fill_path, fill_url, many, status_of, usable, wrong
 
 Steps = tuple[str | int, ...]
 
@@ -190,7 +190,7 @@ def step_answer(persona: Persona, calls: list[Call]) -> Answer:
     lists: dict[str, _Listed] = {}
     for call in calls:
         spec = call.spec
-        answer.status = spec.get("expect", [200])[0]
+        answer.status = status_of(spec.get("expect"), 200)
         pick = spec.get("pick")
         listed = None
         if pick is not None:
@@ -327,7 +327,7 @@ def state(persona: Persona, carried: Carried) -> str:
 
 
 def _slow(persona: Persona, retry: dict[str, Any]) -> Response:
-    answer = Answer(retry.get("status", [429])[0])
+    answer = Answer(status_of(retry.get("status"), 429))
     for name in retry.get("after", [] if "at" in retry else ["Retry-After"])[:1]:
         answer.headers[name] = str(persona.wait_s)
     for name in retry.get("at", [])[:1]:

@@ -6,6 +6,7 @@ Rules of this room: nothing here knows HTTP. A name that is not set, or empty, m
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -81,16 +82,37 @@ def fill_path(template: str, values: Values) -> str:
     return fill(template, values, lambda value: quote(value, safe=""))
 
 
+def status_of(listed: Any, default: int) -> int:
+    """Return the first of the statuses that a file lists; of a whole class (``5xx``) its third, as 503."""
+    first = many(listed)[0] if listed else default
+    return int(first[0]) * 100 + 3 if isinstance(first, str) else int(first)
+
+
 def with_vars(declared: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
     """Return the values with the vars that can be computed from them."""
     found = dict(values)
     for name, how in declared.items():
         template = how
-        if isinstance(how, Mapping):
+        change: Callable[[str], str] = _same
+        if isinstance(how, Mapping) and "map" not in how:
+            kind, template = next(iter(how.items()))
+            change = _CHANGES[kind]
+        elif isinstance(how, Mapping):
             template = how["map"].get(found.get(how["from"], ""), how.get("default"))
         if isinstance(template, str) and usable([template], found) is not None:
-            found[name] = fill(template, found)
+            found[name] = change(fill(template, found))
     return found
+
+
+def _same(text: str) -> str:
+    return text
+
+
+_CHANGES: Mapping[str, Callable[[str], str]] = {
+    "base64": lambda text: b64encode(text.encode()).decode(),
+    "lower": str.lower,
+    "upper": str.upper,
+}
 
 
 def wrong(template: Any, values: Values, got: Any) -> str:

@@ -16,7 +16,7 @@ from connector.sandbox.persona.provider import Outcome, Persona
 from connector.sandbox.persona.seen import Seen
 from connector.sandbox.persona.signed import check_assertion
 from connector.sandbox.persona.standing import call_of
-from connector.sandbox.persona.texts import Look, many
+from connector.sandbox.persona.texts import Look, many, status_of
 from connector.sandbox.persona.tokens import Asked
 
 _URN = "urn:ietf:params:oauth:"
@@ -240,7 +240,7 @@ def exchange_step(persona: Persona, seen: Seen, index: int) -> Outcome:
         for name, place in call.spec.get("set", {}).items():
             if made.get(many(place)[0]) is None:
                 made.put(many(place)[0], persona.captures[name])
-        made.status = call.spec.get("expect", [200])[0]
+        made.status = status_of(call.spec.get("expect"), 200)
         return made.response(declared.get("format", "json"))
 
     return Outcome("exchange", answer, checked.complaints)
