@@ -111,7 +111,7 @@ LIVE = Record(version=3).renewed(TOKEN)
         Record(),
         LIVE,
         LIVE.about_to_spend(holder="h", now=NOW),
-        LIVE.failed("HTTP 503", now=NOW, retry_at=NOW + 5, in_doubt=False),
+        LIVE.failed("HTTP 503", now=NOW, pause_s=5, in_doubt=False),
         LIVE.died("invalid_grant", now=NOW),
     ],
 )

@@ -27,6 +27,7 @@ from connector.opening import open_manifest
 from connector.post import Poster
 from connector.record import Record
 from connector.recordkey import record_key
+from connector.store import SqliteStore
 from connector.vault import Vault, open_vault
 
 # Nothing waits this long; it only keeps a broken run from hanging.
@@ -82,6 +83,11 @@ class Place:
         opening = open_manifest(self.path)
         assert not opening.problems, opening.problems
         vault = open_vault(opening.manifest.store, opening.registry.stores, opening.manifest.folder)
+        clock = options.get("clock")
+        if clock is not None and isinstance(vault.store, SqliteStore):
+            # The age of a token is told by the store's clock, so it is set along with that of the host.
+            moved = SqliteStore(vault.store.path, clock=clock)
+            vault = open_vault(moved, opening.registry.stores, opening.manifest.folder)
         with Host(opening, vault, **options) as host:
             yield host
 

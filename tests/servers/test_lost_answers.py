@@ -19,6 +19,7 @@ from rig_process import RigProcess
 from connector import NotAuthorizedError, RenewalError, Token
 from connector.host import Host
 from connector.opening import open_manifest
+from connector.store import SqliteStore
 from connector.vault import open_vault
 
 LIFETIME_S = 60
@@ -88,7 +89,9 @@ def doubt(tmp_path: Path) -> Iterator[Callable[..., Doubt]]:
             wire = stack.enter_context(Dropping(server.port))
             first = refresh_token(Home(tmp_path, {"main": account(wire.url)}).quick_login("main"))
             opening = open_manifest(tmp_path / "manifest.yaml")
-            vault = open_vault(opening.manifest.store, opening.registry.stores, opening.manifest.folder)
+            # Pauses are told by the store's clock, so it is set along with that of the host.
+            moved = SqliteStore(tmp_path / "tokens.db", clock=lambda: time.time() + made.later_s)
+            vault = open_vault(moved, opening.registry.stores, opening.manifest.folder)
             host = stack.enter_context(Host(opening, vault, clock=lambda: time.time() + made.later_s))
             made = Doubt(server, host, first)
             wire.lose = 1

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from real_servers import IN_URL, PASSWORD, Postgresql, Redis, free_port
+from ports import port_ahead
+from real_servers import IN_URL, PASSWORD, Postgresql, Redis
 from store_room import refused
 
 import connector
@@ -50,7 +51,7 @@ def postgresql_tls() -> Iterator[Postgresql]:
 @pytest.fixture(scope="module")
 def redis_tls(folder: Path) -> Iterator[tuple[Redis, int]]:
     """One, and its port for TLS."""
-    pair, port = issue("server", AUTHORITY), free_port()
+    pair, port = issue("server", AUTHORITY), port_ahead()
     (folder / "redis.pem").write_bytes(pair.certificate_pem)
     (folder / "redis.key").write_bytes(pair.key_pem())
     settings = {

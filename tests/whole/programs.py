@@ -23,7 +23,9 @@ _PRELUDE = """
 import asyncio, atexit, gc, multiprocessing, os, signal, sys, threading, time
 import connector
 from connector.host import Host
+from connector.moment import steady
 from connector.opening import open_manifest
+from connector.store import SqliteStore
 from connector.vault import open_vault
 
 shift = 0
@@ -33,7 +35,10 @@ STALE, EXPIRED = 85, 100_000
 def opened():
     opening = open_manifest(sys.argv[1])
     vault = open_vault(opening.manifest.store, opening.registry.stores, opening.manifest.folder)
-    return Host(opening, vault, clock=lambda: time.time() + shift)
+    clock = lambda: time.time() + shift
+    # The age of a token is told by the store's clock, so it is set along with that of the host.
+    moved = SqliteStore(vault.store.path, clock=clock, steady=steady)
+    return Host(opening, open_vault(moved, {}, opening.manifest.folder), clock=clock)
 
 
 def say(*words):
