@@ -166,7 +166,8 @@ class Account:
         api = self.endpoint.api
         values = self.names(captured)
         # One whose names are not set is nobody's host yet.
-        listed = [fill(host, values).lower() for host in api.hosts if all(map(values.get, names(host)))]
+        filled_in = (fill(host, values).lower() for host in api.hosts if all(map(values.get, names(host))))
+        listed = [host.removeprefix("https://").partition("/")[0] for host in filled_in]
         base = self.base_url(captured)
         if base:
             return frozenset([origin_of(base), *listed])

@@ -17,6 +17,7 @@ from connector.check import near_miss, shorten
 from connector.endpoint import Endpoint, endpoint_from_spec
 from connector.endpointfile import RawEndpoint, build, known_words
 from connector.errors import ManifestError, Problem, SecretMissingError
+from connector.filling import mentioned
 from connector.manifest import Manifest
 from connector.resolve import Resolver, unknown_scheme
 from connector.secret import Secret, SecretRef
@@ -319,13 +320,25 @@ class _Binding:
         except ManifestError as error:
             self.problems += error.problems
             return value
-        if has_control(found):
+        if has_control(found) and not self.is_key(steps):
             self.report(
                 f"what {ref} leads to holds a control character",
                 *steps,
                 hint="a line break at its end, perhaps",
             )
         return found
+
+    def is_key(self, steps: tuple[str | int, ...]) -> bool:
+        """Whether a setting is the key that signs assertions: PEM has lines, and reaches no header."""
+        said = self.data.get("oauth2_endpoint")
+        endpoint = self.endpoints.get(said) if isinstance(said, str) else None
+        spec = endpoint.spec if endpoint is not None else said if isinstance(said, Mapping) else {}
+        signs = [spec.get("jwt", {}).get("key", "")]
+        signs += [
+            (over or {}).get("jwt", {}).get("key", "")
+            for over in (spec["grants"].values() if isinstance(spec.get("grants"), Mapping) else ())
+        ]
+        return steps[0] == "settings" and str(steps[-1]) in mentioned(signs)
 
     def known_scheme(self, ref: SecretRef) -> None:
         if self.schemes is not None and ref.scheme not in self.schemes:

@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_-]*)\}|[{}]")
 _HOST_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
+_PATH_VALUE = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
+_LAST = re.compile(r"\{[A-Za-z_][A-Za-z0-9_-]*\}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -58,7 +60,9 @@ def fill_first(templates: Iterable[str], values: Mapping[str, str], filler: Fill
 def fill_url(template: str, values: Mapping[str, str]) -> str:
     """Fill a URL template: host names are checked, path and query values percent-encoded.
 
-    A template that begins with ``{name}`` takes a whole URL as the value of that name.
+    A template that begins with ``{name}`` takes a whole URL as the value of that name. A value that ends the
+    authority may bring the beginning of the path along (``dev.azure.com/acme``), and one that is all of it
+    may be written with its ``https://``.
     """
     head, scheme, rest = template.partition("://")
     if not scheme or "{" in head:
@@ -68,7 +72,10 @@ def fill_url(template: str, values: Mapping[str, str]) -> str:
         origin = fill(match[0], values).rstrip("/")
         return check_url(origin + _fill_tail(template[match.end() :], values))
     end = min((i for i in (rest.find(c) for c in "/?#") if i >= 0), default=len(rest))
-    authority = fill(rest[:end], values, _host)
+    whole = _LAST.search(rest[:end])
+    first = fill(rest[: whole.start() if whole else end], values, _host)
+    last = fill(whole[0], values, lambda value: _address(value, alone=not first)) if whole else ""
+    authority = first + last
     return check_url(f"{head}://{authority}{_fill_tail(rest[end:], values)}")
 
 
@@ -85,6 +92,16 @@ def fill_path(template: str, values: Mapping[str, str]) -> str:
 
 def _fill_tail(text: str, values: Mapping[str, str]) -> str:
     return fill(text, values, lambda value: quote(value, safe=""))
+
+
+def _address(value: str, *, alone: bool) -> str:
+    """The end of an authority, perhaps with a path."""
+    text = value.removeprefix("https://") if alone else value
+    host, slash, path = text.partition("/")
+    path = (slash + path).rstrip("/")
+    if not _PATH_VALUE.fullmatch(path) or "/.." in path:
+        raise TemplateError(f"{value!r} is not a host name with a path")
+    return _host(host) + path
 
 
 def _host(value: str) -> str:

@@ -81,6 +81,8 @@ class Seen:
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if body == "query" or (self.method == "GET" and body == "form"):
             return {}, "the parameters belong in the query, and a body came" if self.body else ""
+        if not self.body:
+            return {}, ""
         wanted = "application/json" if body == "json" else "application/x-www-form-urlencoded"
         if not self.body and not kind:
             return {}, ""

@@ -70,7 +70,9 @@ def fill_url(templates: Any, values: Values) -> str:
     if scheme and "{" not in head:
         cut = re.search(r"[/?#]", rest)
         at = len(template) - len(rest) + (cut.start() if cut else len(rest))
-        return fill(template[:at], values) + fill_path(template[at:], values)
+        authority = fill(template[:at], values)
+        scheme, _, host = authority.partition("://")
+        return f"{scheme}://{host.removeprefix('https://').rstrip('/')}" + fill_path(template[at:], values)
     whole = _PIECE.match(template)
     if whole is None:
         return fill_path(template, values)
