@@ -134,6 +134,7 @@ class Renewals(RuleBasedStateMachine):
     def the_wall_clock_of_the_store_is_set(self, seconds: float) -> None:
         """Pauses are told by it, so one may end too soon; none gets longer."""
         self.world.store_skew_s += seconds
+        self.world.store_was_set = True
 
     @rule(number=NUMBERS)
     def crash(self, number: int) -> None:

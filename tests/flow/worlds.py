@@ -208,6 +208,7 @@ class World:
     kept: set[str] = field(default_factory=set)
     saved: set[str] = field(default_factory=set)
     store_skew_s: float = 0.0
+    store_was_set: bool = False
     away: bool = False
     forgot_lease: bool = False
 
@@ -326,8 +327,8 @@ class World:
     def _needs(self, flight: Flight) -> None:
         """Whoever makes a call has looked under the lease: nobody has renewed since it first looked."""
         token, first = flight.loaded.token, flight.first
-        if token is None or first is None or self.store_skew_s:
-            return  # a store whose clock was set makes tokens older than they are
+        if token is None or first is None or self.store_was_set:
+            return  # a store whose clock was set, perhaps back again, makes tokens older than they are
         news = token.fingerprint not in (first, flight.wish.rejected) and flight.loaded.history
         ends = self.servers[flight.account].ends[token.access_token.reveal()]
         assert not news or ends < self.now + LIFETIME_S / 2, "a call for what the store had already"
