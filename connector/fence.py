@@ -7,10 +7,11 @@ import threading
 import httpx
 
 from connector.account import Account
-from connector.errors import ForeignHostError
+from connector.errors import ForeignHostError, NotAuthorizedError
 from connector.lives import forks
 from connector.observe import tell, who
-from connector.template import is_loopback
+from connector.reading import cleaned
+from connector.template import TemplateError, is_loopback
 from connector.token import Token
 
 
@@ -19,7 +20,8 @@ class Fence:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._cache: dict[tuple[tuple[str, str], ...], frozenset[str]] = {}
+        self._last: tuple[Token, frozenset[str]] | None = None
+        self._known: frozenset[str] | None = None  # without a token
         self._warned: set[str] = set()
         self._lock = threading.Lock()
         forks(self)
@@ -39,11 +41,21 @@ class Fence:
         return any(host.startswith("*.") and here.endswith(host[1:]) for host in hosts)
 
     def _hosts(self, token: Token | None) -> frozenset[str]:
-        captured = token.captured if token else {}
-        key = tuple(sorted(captured.items()))
-        if key not in self._cache:
-            self._cache[key] = self._account.hosts(captured)
-        return self._cache[key]
+        if token is None:
+            if self._known is None:
+                self._known = self._named(None)
+            return self._known
+        last = self._last
+        if last is None or last[0] is not token:
+            last = self._last = (token, self._named(token))
+        return last[1]
+
+    def _named(self, token: Token | None) -> frozenset[str]:
+        try:
+            return self._account.hosts(token.captured if token else {})
+        except TemplateError as error:
+            wrong = unplaced(self._account, error)
+        raise wrong
 
     def stop(self, url: httpx.URL) -> None:
         """A request to a foreign host: refuse it, or say once that it goes without the token."""
@@ -61,6 +73,17 @@ class Fence:
                 return
             self._warned.add(host)
         tell("host.foreign", who(self._account), host=host, reason="sent without the token")
+
+
+def unplaced(account: Account, error: TemplateError) -> NotAuthorizedError:
+    """The error for an API whose place cannot be told."""
+    return NotAuthorizedError(
+        f"where the API of account {account.name!r} is cannot be told",
+        account=account.name,
+        code="incomplete_account",
+        reason=cleaned(str(error)),  # it may repeat what a server said
+        resolution="give it under `settings:` of the account, or see what its server answers",
+    )
 
 
 def origin(url: httpx.URL) -> str:

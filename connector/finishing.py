@@ -30,19 +30,22 @@ def whole(account: Account, token: Token | None) -> bool:
 
 
 def finish(
-    ready: Ready, record: Record, keep: Keep, *, until: float, ahead_s: float = 0.0
+    ready: Ready, record: Record, keep: Keep, *, until: float, ahead_s: float = 0.0, alone: bool = True
 ) -> Generator[Effect, Any, Record | None]:
     """Make the calls that are left; None: a newer login is there.
+
+    A record that the store did not take comes back as it is, with calls left: an error would lose it.
 
     Args:
         keep: saves a record, given the login it was made from; None: a newer one is there.
         until: a call that begins later, by the steady clock, is not made.
         ahead_s: what the store's clock is ahead of our steady one.
+        alone: whether another token can be had without a person.
 
     Raises RenewalError ``step_failed``; what was reached until then is saved.
     """
     account = ready.account
-    while not whole(account, record.token):
+    while not record.unsaved and not whole(account, record.token):
         token, before = record.token, record.login
         assert token is not None, "a renewal brought it"
         steps, exchanging = left(account, token), token.exchanges_left > 0
@@ -53,9 +56,12 @@ def finish(
             outcome = yield from _call(ready, steps[0], token, exchanging=exchanging, until=until)
         if not isinstance(outcome, Token):
             what = "running the hook after_connect" if asks_hook else words(steps[0])
-            yield from _failed(account, record, what, outcome, exchanging=exchanging, ahead_s=ahead_s)
+            ends = _ends(outcome, record, exchanging=exchanging, alone=alone)
+            yield from _failed(account, record, what, outcome, ends=ends, ahead_s=ahead_s)
             return None
         record = replace(record, token=outcome)
+        if whole(account, outcome):
+            record = record.finished()
         if exchanging or whole(account, outcome):
             # What an exchange brought may exist only once; what was found out can be found out again.
             kept = yield from keep(record, before)
@@ -79,21 +85,28 @@ def _call(
     )
 
 
+def _ends(outcome: Refusal | NoReply, record: Record, *, exchanging: bool, alone: bool) -> bool:
+    """Whether nothing comes of showing the token again, so that the next attempt begins with another one."""
+    if not isinstance(outcome, Refusal):
+        return False
+    if exchanging:
+        return outcome.kind in ("login", "client", "scope")
+    return outcome.status == 401 and (alone or bool(record.presents))
+
+
 def _failed(
     account: Account,
     record: Record,
     what: str,
     outcome: Refusal | NoReply,
     *,
-    exchanging: bool,
+    ends: bool,
     ahead_s: float,
 ) -> Generator[Effect, Any, None]:
     said = outcome.words if isinstance(outcome, NoReply) else outcome.words()
     if isinstance(outcome, Refusal) and outcome.kind == "protocol" and outcome.status < 300:
         said = outcome.description  # the server said yes, and not enough
-    refused = isinstance(outcome, Refusal) and outcome.kind in ("login", "client", "scope")
-    if refused and exchanging and record.token is not None:
-        # Nothing comes of showing it again; the next attempt begins with another one.
+    if ends and record.token is not None:
         ended = replace(record.token, expires_at=record.token.obtained_at, exchanges_left=0)
         record = replace(record, token=ended)
     asked = outcome.retry_after_s if isinstance(outcome, Refusal) else None

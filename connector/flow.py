@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from connector.effects import (
@@ -41,12 +42,12 @@ from connector.moment import Moment
 from connector.record import Record, Spending
 from connector.reply import Refusal
 from connector.token import Token
-from connector.tokencall import token_call
+from connector.tokencall import private_of, token_call
 from connector.tokenrequest import TokenRequest
 from connector.tokenstore import Lease, VersionConflict
 from connector.verdict import failed_later, login_needed, refused
 from connector.wish import Wish as Wish
-from connector.wish import answers, doubtful, held_of, hopeless, puzzles, struck
+from connector.wish import answers, doubtful, held_of, hopeless, puzzles, struck, unfinished
 from connector.wish import usable as usable
 
 Flow: TypeAlias = Generator[Effect, Any, Record]
@@ -96,7 +97,9 @@ def save_late(have: Record) -> Flow:
 
 def _only_in_memory(wish: Wish, have: Record) -> Flow:
     now: Moment = yield Now()
-    if usable(have.token, wish.window, now, rejected=wish.rejected, held=held_of(wish, have, now)):
+    held = held_of(wish, have, now)
+    good = usable(have.token, wish.window, now, rejected=wish.rejected, held=held)
+    if good and whole(wish.account, have.token):
         return have
     raise StoreError(
         f"the renewed token of account {wish.account.name!r} cannot be saved",
@@ -133,7 +136,7 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
         if good and not puzzles(wish, record, now):
             return record
         if not good:
-            hopeless(wish, record, now.at)
+            hopeless(wish, record, now.at, renews=not unfinished(wish, record, now))
         if ready is None:
             # Before the lease, since a vault may be slow and a lease is short.
             ready = yield Reveal(spares=not wish.on_demand and not good)
@@ -177,21 +180,20 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
         record = replace(record, since=now.steady - (shared - record.renewed_at))
     if answers(wish, record, now):
         return record
-    held = held_of(wish, record, now)
     ready, server_s = _as_of(now, record, leased.ready)
     leased = replace(leased, ready=ready)
-    if usable(record.token, wish.window, now, rejected=wish.rejected, held=held) and not whole(
-        wish.account, record.token
-    ):
-        return (yield from _finish(leased, record))
+    if unfinished(wish, record, now):
+        return (yield from _finish(wish, leased, record))
     doubtful(wish, record, now, shared)
     hopeless(wish, record, shared)
     struck(wish, record, shared)
     # A person begins what a person must begin; the hook takes over from there.
     hooked = obtains(wish.account) and (record.token is not None or not wish.grant.interactive)
     request = None if hooked else _request(wish, record, ready)
-    if isinstance(request, Token):  # made here, without a call
-        return (yield from _keep(record.renewed(request, now=shared), made_from=record.login, base=record))
+    if isinstance(request, Token):
+        fresh = record.renewed(_made(request, record, ready), now=shared)
+        kept = yield from _keep(fresh, made_from=record.login, base=record)
+        return kept and (yield from _finish(wish, leased, kept))
     presents = record.presents if request is None else request.presents
     if presents and wish.account.endpoint.refresh.rotates != "never":
         try:
@@ -201,6 +203,7 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     if hooked:
         made = yield from obtain(ready, record.token, until=leased.until)
         if made is not None:
+            made = replace(made, private=private_of(ready)) if isinstance(made, Token) else made
             return (yield from _conclude(wish, leased, record, made))
     told: list[float] = []
     # Whoever was held up for so long that the lease may end during the call does not make it.
@@ -215,6 +218,12 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     if told:
         record = replace(record, server_clock=told[-1], clock_of=ready.machine)
     return (yield from _conclude(wish, leased, record, outcome))
+
+
+def _made(token: Token, record: Record, ready: Ready) -> Token:
+    """A token that was made here, without a call: what was found out with the last one stays known."""
+    found = {**(record.token.captured if record.token else {}), **token.captured}
+    return replace(token, private=private_of(ready), captured=MappingProxyType(found))
 
 
 def _conclude(
@@ -233,9 +242,11 @@ def _conclude(
             worked_s=wish.worked_s,
             unproven=wish.unproven and record.token is not None and record.token.fingerprint == wish.rejected,
         )
-        fresh = replace(fresh, since=came.steady)
+        # Where a step fails each time, the pauses grow although each time there is a new token.
+        failures = 0 if whole(wish.account, outcome) else record.failures
+        fresh = replace(fresh, since=came.steady, failures=failures)
         kept = yield from _keep(fresh, made_from=record.login, base=record)
-        return kept and (yield from _finish(leased, kept))
+        return kept and (yield from _finish(wish, leased, kept))
     yield from refused(wish.account, wish.grant, record, outcome, ahead_s=leased.ahead_s)
     return None
 
@@ -269,10 +280,8 @@ def prove(holder: str, token: Token, lived_s: float | None) -> Flow:
 _NOTE_S = 10.0
 
 
-def _finish(leased: _Leased, record: Record) -> Generator[Effect, Any, Record | None]:
-    """What a token that is saved still needs before it can be used."""
-    if record.unsaved:
-        return record
+def _finish(wish: Wish, leased: _Leased, record: Record) -> Generator[Effect, Any, Record | None]:
+    """What a token that is saved still needs before it can be used; one that is not saved stays as it is."""
     return (
         yield from finish(
             leased.ready,
@@ -280,6 +289,7 @@ def _finish(leased: _Leased, record: Record) -> Generator[Effect, Any, Record | 
             lambda fresh, before: _keep(fresh, made_from=before, base=record),
             until=leased.until,
             ahead_s=leased.ahead_s,
+            alone=not wish.grant.interactive,
         )
     )
 

@@ -166,6 +166,7 @@ class Holding:
         now, record = self._ticks(), landing.record
         self._login_needed = needs_login(landing.error, before=self._login_needed)
         if record is None:
+            self._record = landing.unfinished or self._record
             self._take_failure(landing, now)
             return
         token = record.token

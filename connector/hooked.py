@@ -20,6 +20,7 @@ from connector.errors import ConnectorError, PluginError
 from connector.grants import known_of
 from connector.reply import Refusal, Reply, read_refusal, read_reply
 from connector.secret import Secret
+from connector.template import TemplateError, check_url
 from connector.token import Token
 from connector.tokenrequest import TokenRequest, call_values
 
@@ -50,8 +51,7 @@ def prepared(ready: Ready, request: TokenRequest, token: Token | None) -> TokenR
         "prepare_token_request",
         lambda: hooks.prepare_token_request(call, situation_of(ready, token)),
     )
-    if not isinstance(changed, Call):
-        raise _promised(ready.account, "prepare_token_request", "a Call")
+    _check_call(ready.account, "prepare_token_request", changed)
     return replace(
         request, method=changed.method, url=changed.url, headers=changed.headers, body=changed.body or b""
     )
@@ -157,18 +157,21 @@ def _calls(
         raise _promised(account, hook, "a generator of calls")
     answer: Answer | None = None
     last = Reply(status=200, headers={}, body=b"", received_at=ready.credentials.now)
-    for _ in range(_MOST_CALLS):
+    for made in range(_MOST_CALLS):
         try:
             step = attempt(account, hook, lambda answer=answer: _next(calls, answer))  # type: ignore[misc]
         except Refused as refused:
             said = refused.answer
             status = said.status if said.status >= 400 else 502
             reply = replace(last, status=status, headers=said.headers, body=said.body)
-            return read_refusal(account, reply, secrets)
+            refusal = read_refusal(account, reply, secrets)
+            # What the calls before the last one have used up is used up.
+            return replace(refusal, spent=True) if made > 1 else refusal
         if not isinstance(step, Call):
             if not isinstance(step, Mapping):
                 raise _promised(account, hook, "a mapping")
             return step, last
+        _check_call(account, hook, step)
         request = TokenRequest(
             method=step.method,
             url=step.url,
@@ -180,9 +183,25 @@ def _calls(
         got: Reply | NoReply = yield Post(request, until=until)
         if isinstance(got, NoReply):
             calls.close()
-            return got
+            return replace(got, sent=True) if made else got
         last, answer = got, Answer(status=got.status, headers=got.headers, body=got.body)
     raise _promised(account, hook, f"at most {_MOST_CALLS} calls")
+
+
+def _check_call(account: Account, hook: str, call: object) -> None:
+    """Raise PluginError for what is no call that can be made, in words that repeat nothing of it."""
+    if not isinstance(call, Call):
+        raise _promised(account, hook, "a Call")
+    try:
+        texts = [call.method, *(text for name, value in call.headers for text in (name, value))]
+        fits = all(isinstance(text, str) for text in texts) and isinstance(call.body or b"", bytes)
+        check_url(call.url)
+    except TemplateError:
+        raise _promised(account, hook, "an https URL") from None
+    except (TypeError, ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise _promised(account, hook, "a Call of texts, with a body of bytes")
 
 
 def _next(calls: Calls, answer: Answer | None) -> Call | Mapping[str, Any]:

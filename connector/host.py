@@ -17,6 +17,7 @@ from connector.account import Account
 from connector.clients import TIMEOUT, PipelineClients, refuse_ours
 from connector.errors import ConnectorError
 from connector.explain import Explanation
+from connector.fence import unplaced
 from connector.gate import AsyncGate, Gate, closed
 from connector.identity import Identity, identify
 from connector.inspection import Introspection
@@ -348,7 +349,12 @@ class Host:
         if not (endpoint.finds_hosts and len(endpoint.api.base_url) > 1):
             with suppress(TemplateError):
                 return account.base_url()
-        return account.base_url(self.token(name).captured)
+        token = self.token(name)
+        try:
+            return account.base_url(token.captured)
+        except TemplateError as error:
+            wrong = unplaced(account, error)
+        raise wrong
 
 
 def _tls(account: Account) -> dict[str, Any]:

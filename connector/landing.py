@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connector.account import Account
-from connector.errors import ConnectorError, RenewalError
+from connector.errors import ConnectorError, RenewalError, StoreError
 from connector.record import Record
 
 
@@ -17,10 +17,12 @@ class Landing:
     """What a flight brought, and what it was asked for.
 
     Attributes:
+        unfinished: a record that is in memory only, whose token cannot be used yet; `error` says so.
         called: it made a token call.
     """
 
     record: Record | None = None
+    unfinished: Record | None = None
     error: ConnectorError | None = None
     rejected: str = ""
     early: bool = False
@@ -43,6 +45,16 @@ def broken(account: Account, error: Exception) -> RenewalError:
         reason=f"an unexpected {type(error).__name__}",
         resolution="please report it",
         retry_after=5.0,
+    )
+
+
+def unsaved(account: Account) -> StoreError:
+    """The error for a token that the store did not take, and that still needs calls before it can be used."""
+    return StoreError(
+        f"the new token of account {account.name!r} cannot be saved",
+        code="store_failed",
+        reason="it needs further calls before it can be used, and they are not made before it is saved",
+        resolution="bring the store back before this process ends",
     )
 
 

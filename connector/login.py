@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from connector.account import Account
@@ -30,6 +31,7 @@ from connector.source import TokenSource
 from connector.status import Status, status_of
 from connector.store.memory import MemoryStore
 from connector.token import Token, Window
+from connector.tokencall import private_names
 from connector.tokenstore import VersionConflict
 from connector.vault import Vault
 from connector.verdict import login_needed
@@ -165,7 +167,11 @@ class Login:
 
         Raises ConnectorError ``bad_token_reply`` when it is none; nothing is changed then.
         """
-        return self._begin(read_adopted(self.account, reply, now=self._clock()))
+        token = read_adopted(self.account, reply, now=self._clock())
+        if names := private_names(self.account):
+            texts = self._world.texts()
+            token = replace(token, private=MappingProxyType({n: texts[n] for n in names & texts.keys()}))
+        return self._begin(token)
 
     def take(self, flow: SignIn, world: World | None = None) -> Token:
         """Run a login to its end and begin with what it brings. A failing one changes nothing."""

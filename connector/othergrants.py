@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from connector.account import Account
 from connector.assertions import assertion
@@ -27,12 +26,10 @@ _LOOK_AGAIN_S = 300.0
 def _made(
     account: Account, credentials: Credentials, text: str, *, lifetime_s: float = _LOOK_AGAIN_S
 ) -> Token:
-    private = {name: secret.reveal() for name, secret in credentials.secrets.items()}
     return Token(
         access_token=Secret(text),
         obtained_at=credentials.now,
         expires_at=credentials.now + lifetime_s,
-        private=MappingProxyType(private),
     )
 
 

@@ -201,6 +201,10 @@ class Record:
     def _and(self, what: str, at: float, words: str = "") -> tuple[Outcome, ...]:
         return (*self.history, Outcome(at=at, what=what, words=words))[-_KEPT:]
 
+    def finished(self) -> Record:
+        """After the last call that the token at hand needed before it can be used."""
+        return replace(self, failures=0, retry_at=0.0, pause_s=None, last_failure="", refused="")
+
     def failed(self, words: str, *, now: float, pause_s: float, in_doubt: bool, refused: str = "") -> Record:
         """After a failure: keeps the journal only when the refresh token may have been spent.
 

@@ -6,16 +6,17 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
 from connector.body import Rewind, rewinder
 from connector.challenge import param
-from connector.dress import dress
+from connector.dress import Dress, dress
 from connector.endpointhooks import Call, Situation
 from connector.endpointparts import Signal
-from connector.errors import NotAuthorizedError
+from connector.errors import NotAuthorizedError, PluginError
 from connector.fence import Fence, origin
 from connector.hooked import attempt, overrides
 from connector.jwts import proof
@@ -53,6 +54,10 @@ class Rules:
         self.source = source
         self.account = source.account
         self.fence = Fence(source.account)
+        self._last: tuple[Token, Dress] | None = None
+        api = source.account.endpoint.api
+        self._expired = frozenset(status for signal in api.expired for status in signal.status)
+        self._retried = frozenset(status for signal in api.retry for status in signal.status)
 
     def begin(self, request: httpx.Request) -> Attempt | None:
         """None: not ours, send it as it is."""
@@ -69,50 +74,70 @@ class Rules:
         return Attempt(request, rewinder(request))
 
     def dress(self, attempt: Attempt, token: Token) -> httpx.Request:
-        """The copy that carries the token; the same body, never the same headers object."""
+        """The copy that carries the token; the same body, never the same headers object.
+
+        Raises NotAuthorizedError ``incomplete_account`` or ``unsendable``, PluginError, and what resolving
+        secrets for a hook raises.
+        """
+        try:
+            return self._dressed(attempt, token)
+        except Exception as error:
+            bare = bared(error)
+        raise bare
+
+    def _dressed(self, attempt: Attempt, token: Token) -> httpx.Request:
         request = attempt.request
         attempt.token = token
         if not self.fence.admits(request.url, token):
             self.fence.stop(request.url)
             attempt.token = None
             return request
-        headers, url = request.headers.copy(), request.url
+        own, url = request.headers, request.url
         bare = not self.account.header_authenticated  # the snap places it itself
-        worn = dress(self.account, token, bare=bare)
+        worn = self._worn(token, bare)
+        put: dict[bytes, tuple[str, str]] = {}
         for name, value in worn.headers.items():
             # What httpx itself says is nobody's wish.
-            said = headers.get(name, "*/*")
+            said = own.get(name, "*/*")
             if said == "*/*" or said.startswith("python-httpx/"):
-                headers[name] = value
+                _put(put, name, value)
         if bare:
             attempt.token = None
         elif token.dpop_key and token.token_type.lower() == "dpop":
-            headers["Authorization"] = f"DPoP {token.access_token.reveal()}"
-            headers["DPoP"] = self._proof(request, token)
+            _put(put, "Authorization", f"DPoP {token.access_token.reveal()}")
+            _put(put, "DPoP", self._proof(request, token))
         else:
-            headers.update(worn.proof)
+            for name, value in worn.proof.items():
+                _put(put, name, value)
         if worn.cookie:
-            own = headers.get("cookie", "")
-            headers["Cookie"] = f"{own}{'; ' if own else ''}{'='.join(worn.cookie)}"
+            kept = own.get("cookie", "")
+            _put(put, "Cookie", f"{kept}{'; ' if kept else ''}{'='.join(worn.cookie)}")
         if worn.segment:
-            base = self.account.base_url(token.captured)
-            url = httpx.URL(with_segment(str(url), base, quote(worn.segment, safe=":")))
+            url = httpx.URL(with_segment(str(url), self.account.base_url(token.captured), worn.segment))
         if worn.query:
             old = url.query.decode("ascii")
             url = url.copy_with(query=f"{old}{'&' if old else ''}{urlencode(worn.query)}".encode("ascii"))
-        if worn.in_url:
-            headers.setdefault("Cache-Control", "no-store")  # RFC 6750 section 2.3: the URL is a secret
+        if worn.in_url and "cache-control" not in own:
+            _put(put, "Cache-Control", "no-store")  # RFC 6750 section 2.3: the URL is a secret
         self.source.counts.add("requests")
+        headers: list[Any] = [pair for pair in own.raw if pair[0].lower() not in put]
         dressed = httpx.Request(
             request.method,
             url,
-            headers=headers,
+            headers=[*headers, *put.values()],
             stream=request.stream,
             extensions={**request.extensions, OWN: True},
         )
         hooks = self.account.endpoint.hooks
         signs = hooks is not None and overrides(hooks, "authenticate_request")
         return self._hooked(dressed, token) if signs and not bare else dressed
+
+    def _worn(self, token: Token, bare: bool) -> Dress:
+        """What a request wears with a token, filled in once for it."""
+        known = self._last
+        if known is None or known[0] is not token:
+            known = self._last = (token, dress(self.account, token, bare=bare))
+        return known[1]
 
     def _hooked(self, request: httpx.Request, token: Token) -> httpx.Request:
         """As the endpoint's hook wants it, on the same host."""
@@ -125,15 +150,14 @@ class Rules:
             headers=tuple(request.headers.multi_items()),
             body=body,
         )
-        values = {
-            **self.source.secrets(),
-            **token.private,
-            "access_token": token.access_token.reveal(),
-            **self.account.names(token.captured),
-        }
         situation = Situation(
             account=self.account,
-            values=values,
+            values={
+                **self.source.secrets(),
+                **token.private,
+                "access_token": token.access_token.reveal(),
+                **self.account.names(token.captured),
+            },
             token=token,
             now=self.source.server_now(),
             unique=secrets.token_hex(16),
@@ -143,13 +167,7 @@ class Rules:
         )
         if changed is call:
             return request
-        url = httpx.URL(changed.url)
-        if origin(url) != origin(request.url) or url.scheme != request.url.scheme:
-            raise httpx.UnsupportedProtocol("a hook may not send a request to another host", request=request)
-        content = {"stream": stream} if changed.body == body else {"content": changed.body}
-        return httpx.Request(
-            changed.method, url, headers=list(changed.headers), extensions=request.extensions, **content
-        )
+        return attempt(self.account, "authenticate_request", lambda: _remade(request, body, changed))
 
     def _proof(self, request: httpx.Request, token: Token) -> str:
         assert token.dpop_key is not None
@@ -165,8 +183,10 @@ class Rules:
 
     def wants_nonce(self, attempt: Attempt, response: httpx.Response) -> bool:
         """Whether the server only wants its nonce in the proof (RFC 9449 section 9): the token is fine."""
-        nonce, bound = response.headers.get("dpop-nonce"), attempt.token and attempt.token.dpop_key
-        if not nonce or not bound or len(nonce) > _LONGEST_NONCE:
+        if attempt.token is None or attempt.token.dpop_key is None:
+            return False
+        nonce = response.headers.get("dpop-nonce", "")
+        if not nonce or len(nonce) > _LONGEST_NONCE:
             return False
         self.source.nonces[origin(attempt.request.url)] = nonce
         if response.status_code != 401 or attempt.nonces >= 2 or attempt.rewind is None:
@@ -180,8 +200,10 @@ class Rules:
 
     def step_up(self, attempt: Attempt, response: httpx.Response) -> NotAuthorizedError | None:
         """The API wants a fresher or stronger login (RFC 9470 section 3): no renewal brings that."""
+        if response.status_code != 401:
+            return None
         said = response.headers.get_list("www-authenticate")
-        if response.status_code != 401 or param(said, "error") != "insufficient_user_authentication":
+        if param(said, "error") != "insufficient_user_authentication":
             return None
         acr, age = cleaned(param(said, "acr_values")), cleaned(param(said, "max_age"))
         how = (f" --acr-values {acr!r}" if acr else "") + (f" --max-age {age}" if age.isdecimal() else "")
@@ -200,7 +222,7 @@ class Rules:
         """By its status alone; where the endpoint also names a body, that is read afterwards."""
         if attempt.token is None:
             return False
-        if any(response.status_code in signal.status for signal in self.account.endpoint.api.expired):
+        if response.status_code in self._expired:
             return True
         self.source.accept(attempt.token)
         return False
@@ -219,6 +241,8 @@ class Rules:
 
     def asks_body(self, response: httpx.Response) -> bool:
         """Whether only the body tells if waiting is right."""
+        if response.status_code not in self._retried:
+            return False
         signals = [s for s in self.account.endpoint.api.retry if response.status_code in s.status]
         return _json(response) and any(signal.body for signal in signals)
 
@@ -235,7 +259,7 @@ class Rules:
 
     def pause_s(self, attempt: Attempt, response: httpx.Response) -> float | None:
         """Seconds to wait before sending again on 429 and 503; None: hand the response out."""
-        if attempt.rewind is None or attempt.waits >= 8:
+        if response.status_code not in self._retried or attempt.rewind is None or attempt.waits >= 8:
             return None
         signal = _spoken(response, self.account.endpoint.api.retry)
         if signal is None:
@@ -280,6 +304,39 @@ class Rules:
         if not self.account.cookies and "set-cookie" in response.headers:
             del response.headers["set-cookie"]
         return response
+
+
+def bared(error: BaseException) -> BaseException:
+    """An error without the frames it passed: their variables hold the token.
+
+    A cancellation too: it becomes the cause of the TimeoutError that a crash reporter is shown.
+    """
+    error.__traceback__ = None
+    error.__cause__ = None
+    error.__context__ = None
+    return error
+
+
+def _put(headers: dict[bytes, tuple[str, str]], name: str, value: str) -> None:
+    """Set a header, in the place of the one of that name in any case."""
+    headers[name.lower().encode()] = name, value
+
+
+def _remade(request: httpx.Request, body: bytes | None, changed: Call) -> httpx.Request:
+    """The request as a hook has changed it. PluginError for another host, anything for no Call."""
+    url = httpx.URL(changed.url)
+    if origin(url) != origin(request.url) or url.scheme != request.url.scheme:
+        raise PluginError(
+            "a hook may not send a request to another host", hook="authenticate_request", code="plugin_failed"
+        )
+    headers, extensions = list(changed.headers), request.extensions
+    if changed.body == body:
+        return httpx.Request(
+            changed.method, url, headers=headers, extensions=extensions, stream=request.stream
+        )
+    # How long the body is, is told anew.
+    kept = [pair for pair in headers if pair[0].lower() not in ("content-length", "transfer-encoding")]
+    return httpx.Request(changed.method, url, headers=kept, extensions=extensions, content=changed.body)
 
 
 def _spoken(response: httpx.Response, signals: Iterable[Signal]) -> Signal | None:

@@ -16,12 +16,13 @@ from typing import Any
 from connector.account import Account
 from connector.drive import World, run
 from connector.errors import ConnectorError
+from connector.finishing import whole
 from connector.flight import Flight, landed
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
 from connector.holding import Counts as Counts
 from connector.holding import Holding
-from connector.landing import Landing, again, broken, copied, same, slow, threadless
+from connector.landing import Landing, again, broken, copied, same, slow, threadless, unsaved
 from connector.lives import forks, linger, settles
 from connector.observe import here, lasting, tell, waiting, watch, who
 from connector.observing import end_renewal, fail_renewal
@@ -223,7 +224,11 @@ class TokenSource(Holding):
         calls = self.counts.token_calls
         landing = Landing(rejected=rejected, early=early, epoch=epoch)
         try:
-            landing = replace(landing, record=run(renew(wish), self._world))
+            record = run(renew(wish), self._world)
+            if whole(self.account, record.token):
+                landing = replace(landing, record=record)
+            else:
+                landing = replace(landing, unfinished=record, error=unsaved(self.account))
         except ConnectorError as error:
             landing = replace(landing, error=copied(error))
         except Exception as error:

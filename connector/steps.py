@@ -12,6 +12,7 @@ from connector.account import Account
 from connector.credentials import Credentials
 from connector.dress import api_values, dress
 from connector.endpointparts import StepSpec
+from connector.errors import NotAuthorizedError
 from connector.filling import text_of
 from connector.reading import cleaned, parse, pointed
 from connector.reply import Refusal, Reply, captured_of, exchanged, read_refusal, says_error
@@ -40,11 +41,11 @@ def step_url(account: Account, step: StepSpec, values: Mapping[str, str]) -> str
 
 
 def step_request(account: Account, step: StepSpec, token: Token, credentials: Credentials) -> TokenRequest:
-    """The call of one step."""
+    """The call of one step. Raises NotAuthorizedError ``incomplete_account`` or ``unsendable``."""
     values = dict(api_values(account, token))
     if token.refresh_token:
         values.setdefault("refresh_token", token.refresh_token.reveal())
-    url = step_url_or_template(account, step, values)
+    url = _filled_url(account, step, values)
     request = build(
         account,
         replace(step.request, url=(url,)),
@@ -60,12 +61,20 @@ def step_request(account: Account, step: StepSpec, token: Token, credentials: Cr
     return _dressed(account, step, token, request) if step.authenticated else request
 
 
-def step_url_or_template(account: Account, step: StepSpec, values: Mapping[str, str]) -> str:
-    """A URL that is filled already, its braces doubled; or a template that says what is missing."""
+def _filled_url(account: Account, step: StepSpec, values: Mapping[str, str]) -> str:
+    """Where a step's call goes, as a template that is filled already: its braces are doubled."""
     try:
         return step_url(account, step, values).replace("{", "{{").replace("}", "}}")
-    except TemplateError:
-        return (step.request.url or account.endpoint.api.base_url or ("",))[-1]
+    except TemplateError as error:
+        # It may repeat what a server said.
+        reason = cleaned(str(error))
+    raise NotAuthorizedError(
+        f"where account {account.name!r} makes the call for {words(step)} cannot be told",
+        account=account.name,
+        code="incomplete_account",
+        reason=reason,
+        resolution="give it under `settings:` of the account, or see what its server answers",
+    )
 
 
 def _dressed(account: Account, step: StepSpec, token: Token, request: TokenRequest) -> TokenRequest:

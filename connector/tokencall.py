@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from connector.account import Account
 from connector.effects import Effect, NoReply, Post, Ready
 from connector.filling import mentioned
 from connector.hooked import prepared, read
@@ -18,7 +19,7 @@ from connector.tokenrequest import TokenRequest
 
 T = TypeVar("T")
 _NONCES = 3
-_SHOWN = ("api_key", "username", "password", "client_secret")
+_SHOWN = frozenset({"api_key", "username", "password", "bearer_token", "client_secret"})
 
 
 def post(
@@ -104,27 +105,27 @@ def token_call(
         outcome = read(ready, reply, request, previous)
         if not isinstance(outcome, Token):
             return outcome
-        return replace(outcome, exchanges_left=due, private=_named_secrets(ready))
+        return replace(outcome, exchanges_left=due, private=private_of(ready))
 
     return (yield from post(ready, made, read_it, until=until, server_s=server_s, told=told))
 
 
-def _named_secrets(ready: Ready) -> Mapping[str, str]:
+def private_names(account: Account) -> frozenset[str]:
     """The account's secrets that templates of its API name, beside the token."""
-    api, test = ready.account.endpoint.api, ready.account.endpoint.test
-    steps = [step.request for step in (*ready.account.endpoint.discover, *([test] if test else []))]
+    endpoint = account.endpoint
+    api, steps = endpoint.api, (*endpoint.discover, *([endpoint.test] if endpoint.test else []))
     parts: list[object] = [api.headers, api.query, api.basic]
-    for request in steps:
+    for request in (step.request for step in steps):
         parts += [request.url, request.params, request.query, request.headers, request.pair]
     named = set(mentioned(parts))
-    # A var of the endpoint may stand between.
-    named |= set(mentioned([how for name, how in ready.account.endpoint.vars.items() if name in named]))
-    found = {
-        name: secret.reveal()
-        for name, secret in {
-            **ready.credentials.secrets,
-            "client_secret": ready.credentials.client_secret,
-        }.items()
-        if secret is not None and name in named and name in _SHOWN
-    }
-    return MappingProxyType(found)
+    # Vars of the endpoint may stand between; each may name those before it.
+    for name, how in reversed([*endpoint.vars.items()]):
+        named |= set(mentioned(how)) if name in named else set()
+    return frozenset(named & _SHOWN)
+
+
+def private_of(ready: Ready) -> Mapping[str, str]:
+    """Those secrets, as they are at this call."""
+    secrets = {**ready.credentials.secrets, "client_secret": ready.credentials.client_secret}
+    named = private_names(ready.account)
+    return MappingProxyType({n: one.reveal() for n, one in secrets.items() if one is not None and n in named})

@@ -16,19 +16,8 @@ from types import TracebackType
 import anyio
 import httpx
 
-from connector.rules import Rules
+from connector.rules import Rules, bared
 from connector.source import TokenSource
-
-
-def _bare(error: BaseException) -> BaseException:
-    """An error of the wire without the frames it passed: their variables hold the Authorization header.
-
-    A cancellation too: it becomes the cause of the TimeoutError that a crash reporter is shown.
-    """
-    error.__traceback__ = None
-    error.__cause__ = None
-    error.__context__ = None
-    return error
 
 
 class Transport(httpx.BaseTransport):
@@ -91,7 +80,7 @@ class Transport(httpx.BaseTransport):
         except BaseException as error:
             if isinstance(error, httpx.TransportError):
                 self._source.counts.add("failed_requests")
-            bare = _bare(error)
+            bare = bared(error)
         del request  # this frame is shown too, and the URL may hold the token
         raise bare
 
@@ -166,7 +155,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         except BaseException as error:
             if isinstance(error, httpx.TransportError):
                 self._source.counts.add("failed_requests")
-            bare = _bare(error)
+            bare = bared(error)
         del request  # this frame is shown too, and the URL may hold the token
         raise bare
 

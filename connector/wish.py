@@ -97,12 +97,24 @@ def puzzles(wish: Wish, record: Record, now: Moment) -> bool:
     return record.since is None and token.obtained_at > now.at + _NEAR_S
 
 
-def hopeless(wish: Wish, record: Record, now: float) -> None:
-    """Raise what forbids a renewal. `now`: by the wall clock; under the lease by the store's."""
+def unfinished(wish: Wish, record: Record, now: Moment) -> bool:
+    """Whether a token is good, and only lacks what it needs before it can be used."""
+    held = held_of(wish, record, now)
+    good = usable(record.token, wish.window, now, rejected=wish.rejected, held=held)
+    return good and not whole(wish.account, record.token)
+
+
+def hopeless(wish: Wish, record: Record, now: float, *, renews: bool = True) -> None:
+    """Raise what forbids a renewal.
+
+    Args:
+        now: by the wall clock; under the lease by the store's.
+        renews: whether there is to be another token; False: the one at hand is made usable.
+    """
     account = wish.account
     if record.dead:
         raise login_needed(account, record)
-    if not account.auto_refresh and record.token is not None:
+    if renews and not account.auto_refresh and record.token is not None:
         raise NotAuthorizedError(
             f"the token of account {account.name!r} has expired",
             account=account.name,
