@@ -125,6 +125,38 @@ def test_a_token_that_was_dead_already_is_renewed(tmp_path: Path) -> None:
     assert room.asked("/x")[0].headers["X-Team"] == "7"
 
 
+@pytest.mark.parametrize("body", [b'{"team": "7', b"<h1>Back soon</h1>", b""])
+@pytest.mark.parametrize("step", ["exchange", "discover"])
+def test_an_answer_that_broke_off_is_none(step: str, body: bytes, tmp_path: Path) -> None:
+    """Neither is the token taken for exchanged, nor what was not in there for nothing: it is asked for again."""
+    said = {"exchange": EXCHANGE} if step == "exchange" else {"discover": DISCOVER}
+    room = Room(
+        tmp_path,
+        endpoint(
+            api={"base_url": API, "headers": {"X-Team": "{team}"}}
+            if step == "discover"
+            else {"base_url": API},
+            **said,
+        ),
+        ACCOUNT,
+    )
+    room.answers[LOGIN] = {"access_token": "short", "expires_in": 600}
+    where, answer = (
+        (LONG, {"access_token": "long"}) if step == "exchange" else ("GET api.acme.example/me", {"team": "7"})
+    )
+    room.answers[where] = httpx.Response(200, content=body)
+    room.answers["GET api.acme.example/x"] = {}
+    with room.host() as host:
+        with pytest.raises(RenewalError, match=r"neither JSON nor a form|no access_token"):
+            get(host, "sync", "/x")
+        room.answers[where] = answer
+        room.now += 10
+        get(host, "sync", "/x")
+    sent = room.asked("/x")[0].headers
+    assert sent["Authorization"] == ("Bearer long" if step == "exchange" else "Bearer short")
+    assert sent.get("X-Team", "") == ("" if step == "exchange" else "7")
+
+
 def test_without_auto_refresh_too(tmp_path: Path) -> None:
     """A token whose discovery failed once has not expired: it is found out the next time."""
     room = Room(
