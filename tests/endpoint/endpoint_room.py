@@ -38,6 +38,7 @@ class Room:
     answers: dict[str, Any] = field(default_factory=dict)
     seen: list[httpx.Request] = field(default_factory=list)
     pipelines: dict[str, Any] = field(default_factory=dict)
+    file: str = ""  # an endpoint file in the folder that the account names, instead of `endpoint`
     now: float = NOW
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class Room:
         """Another process on the same manifest and store."""
         manifest = {
             "version": 1,
-            "endpoints": {"acme": self.endpoint},
+            **({"plugins": [self.file]} if self.file else {"endpoints": {"acme": self.endpoint}}),
             "accounts": {"acme": {"oauth2_endpoint": "acme", **self.account}},
             "pipelines": self.pipelines,
         }

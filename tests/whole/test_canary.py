@@ -156,7 +156,7 @@ class Rig:
             self.shown += [login, login.account, source, source.counts, *inside, vars(source)]
             self.attempt(lambda login=login: login.status())
             self.attempt(lambda login=login: login._world.load())
-        self.shown += [host._vault, host._poster, host._opening]
+        self.shown += [host._vault, host._maker, host._opening]
 
 
 @pytest.fixture(params=[12, 64], ids=["short", "long"])

@@ -41,7 +41,9 @@ def obtain(persona: Persona, seen: Seen) -> Outcome:
         _same_request(persona, checking, asked, rename)
 
     def answer() -> Response:
-        if persona.grant in ("authorization_code", "device_code"):
+        # A consent that names something else than a code (a tenant, say) is no part of the call.
+        coded = call.spec.get("params", {}).get("code", "") is not None
+        if persona.grant in ("authorization_code", "device_code") and coded:
             if asked is None or asked.used:
                 return _refused(persona, "invalid_grant", "the code is not known, or was used")
             if persona.grant == "device_code" and persona.pending:
