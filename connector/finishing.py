@@ -114,7 +114,7 @@ def _failed(
         account,
         record,
         f"{what}: {said}",
-        in_doubt=False,
+        in_doubt=record.spending is not None,  # no step settles a doubt about the refresh token
         asked_s=asked,
         code="step_failed",
         message=f"account {account.name!r} has a token that cannot be used yet",

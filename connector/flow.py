@@ -304,7 +304,8 @@ def _finish(wish: Wish, leased: _Leased, record: Record) -> Generator[Effect, An
         yield from finish(
             leased.ready,
             record,
-            lambda fresh, before: _keep(fresh, made_from=before, base=record),
+            # No step settles a doubt about the refresh token, so the journal stays.
+            lambda fresh, before: _keep(fresh, made_from=before, base=record, journal=fresh.spending),
             until=leased.until,
             ahead_s=leased.ahead_s,
             alone=not wish.grant.interactive,
@@ -340,7 +341,7 @@ def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest | Token:
 
 
 def _keep(
-    fresh: Record, *, made_from: str, base: Record | None = None
+    fresh: Record, *, made_from: str, base: Record | None = None, journal: Spending | None = None
 ) -> Generator[Effect, Any, Record | None]:
     """Save what the server gave; None: a newer login is there.
 
@@ -349,7 +350,7 @@ def _keep(
     """
     for attempt in range(_SAVES):
         try:
-            saved: Record = yield Save(replace(fresh, unsaved=False, spending=None))
+            saved: Record = yield Save(replace(fresh, unsaved=False, spending=journal))
             return saved
         except VersionConflict:
             try:

@@ -46,11 +46,23 @@ def identify(account: Account, token: Token, http: httpx.Client) -> Identity:
     test = account.endpoint.test or _userinfo(account)
     if test is None:
         return Identity(works=None)
-    values = api_values(account, token)
     try:
-        url = step_url(account, test, values)
+        response = _answer(account, test, token, http)
     except TemplateError:
         return Identity(works=None)
+    except Exception as error:
+        # The frames it passed hold what was filled in.
+        error.__cause__ = error.__context__ = None
+        bare = error.with_traceback(None)
+    else:
+        return _read(account, test, response)
+    raise bare
+
+
+def _answer(account: Account, test: StepSpec, token: Token, http: httpx.Client) -> httpx.Response:
+    """Make the call. Raises TemplateError where its URL cannot be filled, and what `http` raises."""
+    values = api_values(account, token)
+    url = step_url(account, test, values)
     spec = test.request
     said = filled_values(spec.params, values)
     query = filled(spec.query, values)
@@ -63,7 +75,10 @@ def identify(account: Account, token: Token, http: httpx.Client) -> Identity:
         sent["data"] = {name: text_of(value) for name, value in said.items()}
     if query:
         url += ("&" if urlsplit(url).query else "?") + urlencode(query)
-    response = http.request(spec.method, url, headers=filled(spec.headers, values), **sent)
+    return http.request(spec.method, url, headers=filled(spec.headers, values), **sent)
+
+
+def _read(account: Account, test: StepSpec, response: httpx.Response) -> Identity:
     works = response.status_code in test.expect if test.expect else response.is_success
     data = parse(response.content[: 1 << 20], response.headers.get("content-type", ""), "json")
     works = works and not says_error(data, test.response)

@@ -56,8 +56,9 @@ def parse(body: bytes, content_type: str, format: str = "auto") -> Any:
 
 
 def _int(digits: str) -> float | int:
-    # int() of thousands of digits is refused by Python; as a float it becomes infinity, which we ignore.
-    return int(digits) if len(digits) < 19 else float(digits)
+    # int() of thousands of digits is refused by Python; as a float it becomes infinity, which we ignore. An
+    # identifier of twenty is none that a float could hold.
+    return int(digits) if len(digits) < 40 else float(digits)
 
 
 def pointed(data: Any, pointer: str) -> Any:

@@ -27,7 +27,7 @@ def record_key(account: Account) -> str:
     ]
     if endpoint.discovery or endpoint.issuer:
         identity.append([endpoint.discovery, endpoint.issuer])
-    if account.grant in ("password", "jwt_bearer", "token_exchange"):
+    if account.grant in ("password", "jwt_bearer", "token_exchange", "two_step", "bearer", "custom"):
         identity.append([sorted(account.scopes), dict(account.claims), *_named(account)])
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
     return f"{account.name}#{digest[:12]}"

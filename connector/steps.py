@@ -20,6 +20,8 @@ from connector.template import TemplateError, check_url, fill, fill_first, fill_
 from connector.token import Token
 from connector.tokenrequest import TokenRequest, build
 
+_OF_HEADERS = ("header:", "cookie:")
+
 
 def left(account: Account, token: Token) -> tuple[StepSpec, ...]:
     """The calls that a token still needs before it can be used, in order."""
@@ -111,6 +113,12 @@ def read_step(
     data = parse(reply.body, reply.headers.get("content-type", ""), step.response.format)
     if not good or says_error(data, step.response):
         return read_refusal(account, reply, request.secrets)
+    if data is None and any(
+        not place.startswith(_OF_HEADERS) for several in step.set.values() for place in several
+    ):
+        # A proxy's page, or one that broke off: what it does not hold is not known to be nothing.
+        words = "the answer is neither JSON nor a form"
+        return Refusal(kind="protocol", status=reply.status, description=words)
     found: dict[str, str] = {}
     if step.set:
         element = data if not step.picks else _picked(account, step, token, data)
@@ -130,6 +138,8 @@ def read_exchange(
     if isinstance(outcome, Refusal):
         return outcome
     new = exchanged(account, step.response, outcome, reply)
+    if new.access_token is token.access_token and not (step.set or step.response.capture):
+        return Refusal(kind="protocol", status=reply.status, description="the answer has no access_token")
     return replace(new, exchanges_left=max(0, token.exchanges_left - 1))
 
 

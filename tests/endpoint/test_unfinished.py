@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,38 @@ def test_a_token_that_was_dead_already_is_renewed(tmp_path: Path) -> None:
         room.now += 10
         assert get(host, "sync", "/x").status_code == 200
     assert room.asked("/x")[0].headers["X-Team"] == "7"
+
+
+@pytest.mark.parametrize("body", [b'{"team": "7', b"<h1>Back soon</h1>", b""])
+@pytest.mark.parametrize("step", ["exchange", "discover"])
+def test_an_answer_that_broke_off_is_none(step: str, body: bytes, tmp_path: Path) -> None:
+    """Neither is the token taken for exchanged, nor what was not in there for nothing: it is asked for again."""
+    said = {"exchange": EXCHANGE} if step == "exchange" else {"discover": DISCOVER}
+    room = Room(
+        tmp_path,
+        endpoint(
+            api={"base_url": API, "headers": {"X-Team": "{team}"}}
+            if step == "discover"
+            else {"base_url": API},
+            **said,
+        ),
+        ACCOUNT,
+    )
+    room.answers[LOGIN] = {"access_token": "short", "expires_in": 600}
+    where, answer = (
+        (LONG, {"access_token": "long"}) if step == "exchange" else ("GET api.acme.example/me", {"team": "7"})
+    )
+    room.answers[where] = httpx.Response(200, content=body)
+    room.answers["GET api.acme.example/x"] = {}
+    with room.host() as host:
+        with pytest.raises(RenewalError, match=r"neither JSON nor a form|no access_token"):
+            get(host, "sync", "/x")
+        room.answers[where] = answer
+        room.now += 10
+        get(host, "sync", "/x")
+    sent = room.asked("/x")[0].headers
+    assert sent["Authorization"] == ("Bearer long" if step == "exchange" else "Bearer short")
+    assert sent.get("X-Team", "") == ("" if step == "exchange" else "7")
 
 
 def test_without_auto_refresh_too(tmp_path: Path) -> None:
@@ -270,3 +303,38 @@ def test_a_hook_whose_second_call_fails(second: Any, tmp_path: Path) -> None:
         with pytest.raises(RenewalError) as caught:
             get(host, "sync", "/x")
         assert caught.value.code == "in_doubt"
+
+
+def test_an_identifier_of_nineteen_digits(tmp_path: Path) -> None:
+    """As JSON numbers may be; a float would be another identifier."""
+    room = Room(tmp_path, endpoint(discover=DISCOVER, api={"base_url": API + "/{team}"}), ACCOUNT)
+    room.answers[LOGIN] = {"access_token": "t", "expires_in": 600}
+    room.answers["GET api.acme.example/me"] = httpx.Response(200, content=b'{"team": 1234567890123456789}')
+    room.answers["GET api.acme.example/1234567890123456789/x"] = {}
+    with room.host() as host:
+        assert get(host, "sync", "/x").status_code == 200
+
+
+def test_a_login_call_for_somebody_else(tmp_path: Path) -> None:
+    """Another user in the manifest is another login: the first one's token is not used for them."""
+    token = {
+        "url": "https://login.acme.example/token",
+        "body": "json",
+        "params": {"user": "{username}", "password": "{password}"},
+    }
+    room = Room(tmp_path, endpoint(grants=["two_step"], token=token), {})
+    room.answers[LOGIN] = lambda request: {
+        "access_token": json.loads(request.content)["user"],
+        "expires_in": 600,
+    }
+    room.answers["GET api.acme.example/x"] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ann", "bob", "secret"):
+            patch.setenv(name.upper(), name)
+        for name in ("ANN", "BOB", "ANN"):
+            room.account = {"username": f"${{env:{name}}}", "password": "${env:SECRET}"}
+            with room.host() as host:
+                get(host, "sync", "/x")
+    sent = [request.headers["Authorization"] for request in room.asked("/x")]
+    assert sent == ["Bearer ann", "Bearer bob", "Bearer ann"]
+    assert len(room.asked("/token")) == 2

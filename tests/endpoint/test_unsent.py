@@ -6,10 +6,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import httpx
 import pytest
 from endpoint_room import CANARY, Room, get
 
 from connector.errors import ConnectorError, NotAuthorizedError, PluginError
+from connector.identity import identify
 
 API = "https://api.acme.example"
 TOKEN = {"url": "https://login.acme.example/token"}
@@ -164,3 +166,25 @@ def test_a_step_whose_path_lacks_something(tmp_path: Path) -> None:
         get(host, "sync", "/x")
     assert caught.value.code == "incomplete_account"
     assert [request.url.path for request in room.seen] == ["/token"]
+
+
+def test_a_test_call_that_breaks_off(tmp_path: Path) -> None:
+    """`identify` sends what its endpoint says; no frame of its error shows it."""
+    test = {"path": "/me", "headers": {"X-Also": "{api_key}"}}
+    room = Room(tmp_path, {**KEYS, "test": test}, {"api_key": "${env:ACME_KEY}"})
+
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("gone", request=None)
+
+    room.answers["GET api.acme.example/me"] = broken
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACME_KEY", CANARY)
+        with room.host() as host, host.client("acme") as http, pytest.raises(httpx.ReadError) as caught:
+            identify(host.accounts["acme"], host.token("acme"), http)
+    trace, shown = caught.value.__traceback__, []
+    while trace is not None:
+        if "connector/" in trace.tb_frame.f_code.co_filename:
+            shown.append(repr(dict(trace.tb_frame.f_locals)))
+        trace = trace.tb_next
+    assert any("account" in frame for frame in shown)
+    assert CANARY not in "".join(shown)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from worlds import FATES, TROUBLES, WINDOW, Flight, Process, World
 
 from connector.effects import Acquire, Await, Load, Post, Release, Save
-from connector.errors import ConnectorError, NotAuthorizedError
+from connector.errors import ConnectorError, NotAuthorizedError, RenewalError
 from connector.flow import usable
 from connector.record import Record
 from connector.secret import Secret
@@ -38,11 +38,13 @@ class Renewals(RuleBasedStateMachine):
         self.forgetful = False
         self.asked = self.answered = self.crashed = 0
 
-    @initialize(grace=st.booleans(), machine=SELDOM, forgetful=SELDOM, skews=SKEWS)
-    def begin(self, grace: bool, machine: bool, forgetful: bool, skews: list[float]) -> None:
-        self.world = World(grace=grace, machine=machine)
+    @initialize(grace=st.booleans(), machine=SELDOM, steps=st.booleans(), forgetful=SELDOM, skews=SKEWS)
+    def begin(self, grace: bool, machine: bool, steps: bool, forgetful: bool, skews: list[float]) -> None:
+        self.world = World(grace=grace, machine=machine, steps=steps)
         self.forgetful = forgetful
-        self.processes = [Process(f"p{n}", skew, base_s=-1e6 * n) for n, skew in enumerate(skews)]
+        self.processes = [
+            Process(f"p{n}", skew, base_s=-1e6 * n, steps=steps) for n, skew in enumerate(skews)
+        ]
 
     def _process(self, number: int) -> Process:
         return self.processes[number % len(self.processes)]
@@ -67,7 +69,7 @@ class Renewals(RuleBasedStateMachine):
         """A request with the token in memory; a 401 is a reason to renew."""
         process = self._process(number)
         for account, record in process.memory.items():
-            if record.token is None:
+            if record.token is None or account not in process.held or record.token.exchanges_left:
                 continue
             text = record.token.access_token.reveal()
             assert text.startswith(f"{account}."), "the token of another account"
@@ -182,6 +184,7 @@ class Renewals(RuleBasedStateMachine):
         trouble = trouble if isinstance(flight.effect, (Acquire, Load, Release, Save)) else ""
         outcome = self.world.step(flight, fate, trouble)
         assert flight.calls <= MOST_CALLS, "a loop of token calls"
+        assert flight.steps <= 2 * MOST_CALLS, "a loop of exchanges"
         if outcome is None:
             return None
         self.answered += 1
@@ -199,6 +202,10 @@ class Renewals(RuleBasedStateMachine):
         assert record.token is not None
         assert record.token.access_token.reveal().startswith(f"{flight.account}.")
         assert not flight.wish.rejected or record.token.fingerprint != flight.wish.rejected
+        if self.world.steps:
+            text, found = record.token.access_token.reveal(), record.token.captured
+            assert ".l" in text, "a token that was not exchanged"
+            assert found["team"] == "7", "a token without what the API's address needs"
         saved = record.token.fingerprint in self.world.saved
         assert saved or record.unsaved, "only in memory, and nobody is told"
 
@@ -207,7 +214,9 @@ class Renewals(RuleBasedStateMachine):
         # Where a store forgot a lease, somebody else may save a successor after the answer was written down.
         if error.code == "needs_authorization" and not (flight.unlucky or self.world.forgot_lease):
             record = self.world.records[flight.account]
-            assert record.dead or not record.presents, "a login called dead that the store has alive"
+            assert record.dead or not record.presents or flight.died, (
+                "a login called dead that the store has alive"
+            )
 
     def teardown(self) -> None:
         """From here on everything works: all ends, no lease stays, and who can renew does."""
@@ -246,6 +255,13 @@ class Renewals(RuleBasedStateMachine):
         outcome = None
         for _ in range(200):
             outcome = outcome or self._step(flight)
+            if self.world.steps and isinstance(outcome, RenewalError) and outcome.code == "step_failed":
+                # A token whose exchange got lost has ended; the next attempt begins with another one.
+                self.world.now += 301.0
+                flight = self.world.begin(process, account)
+                assert flight is not None
+                self.asked += 1
+                outcome = None
         if self.world.machine or (server.lives and known and not record.dead):
             assert isinstance(outcome, Record), outcome
             held = process.held[account]

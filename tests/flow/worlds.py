@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from connector.account import Account
 from connector.credentials import Credentials
@@ -27,6 +27,7 @@ from connector.effects import (
 )
 from connector.endpoint import endpoint_from_spec
 from connector.errors import StoreError
+from connector.finishing import whole
 from connector.flow import Wish, renew
 from connector.grants import Grant, JwtBearer, RefreshToken
 from connector.moment import Moment
@@ -64,7 +65,12 @@ TROUBLES = ("fails", "fails after")
 
 @dataclass
 class Server:
-    """Rotates refresh tokens with each use. One used twice ends its family, unless within the grace window."""
+    """Rotates refresh tokens with each use. One used twice ends its family, unless within the grace window.
+
+    Attributes:
+        short: its access tokens are to be exchanged, each once, before its API takes them.
+        exchanged: those that were.
+    """
 
     name: str
     grace_s: float = 0.0
@@ -75,6 +81,8 @@ class Server:
     dead: set[str] = field(default_factory=set)
     used: dict[str, tuple[str, float]] = field(default_factory=dict)
     ends: dict[str, float] = field(default_factory=dict)
+    short: bool = False
+    exchanged: set[str] = field(default_factory=set)
 
     def family(self, token: str) -> str:
         return token.split(".")[1]
@@ -99,9 +107,21 @@ class Server:
         return self._reply(self.newest[family], now)
 
     def _reply(self, refresh_token: str, now: float) -> dict[str, Any]:
-        access = f"{self.name}.{self.family(refresh_token)}.a{len(self.ends)}"
+        return {**self._access("a", self.family(refresh_token), now), "refresh_token": refresh_token}
+
+    def _access(self, kind: str, family: str, now: float) -> dict[str, Any]:
+        access = f"{self.name}.{family}.{kind}{len(self.ends)}"
         self.ends[access] = now + LIFETIME_S
-        return {"access_token": access, "refresh_token": refresh_token, "expires_in": LIFETIME_S}
+        return {"access_token": access, "expires_in": LIFETIME_S}
+
+    def exchange(self, access_token: str, now: float) -> tuple[int, dict[str, Any]]:
+        if not self._good(access_token, now) or access_token in self.exchanged:
+            return 400, {"error": "invalid_grant"}
+        self.exchanged.add(access_token)
+        return 200, self._access("l", self.family(access_token), now)
+
+    def tell(self, access_token: str, now: float) -> tuple[int, dict[str, Any]]:
+        return (200, {"team": "7"}) if self.takes(access_token, now) else (401, {"error": "invalid_token"})
 
     def post(self, form: dict[str, str], now: float) -> tuple[int, dict[str, Any]]:
         if "refresh_token" not in form:
@@ -121,6 +141,9 @@ class Server:
 
     def takes(self, access_token: str, now: float) -> bool:
         """What the API says to it."""
+        return self._good(access_token, now) and not (self.short and ".a" in access_token)
+
+    def _good(self, access_token: str, now: float) -> bool:
         return now < self.ends.get(access_token, 0.0) and self.family(access_token) not in self.dead
 
 
@@ -132,6 +155,7 @@ class Process:
         skew_s: what its wall clock is ahead of the right time; people set it.
         base_s: the same of its steady clock; nobody can.
         held: the tokens of its memory, with their ends.
+        steps: tokens need further calls before they can be used.
     """
 
     name: str
@@ -140,6 +164,7 @@ class Process:
     lives: int = 1
     memory: dict[str, Record] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
+    steps: bool = False
 
     def moment(self, now: float) -> Moment:
         """The right time `now` by its clocks."""
@@ -149,6 +174,8 @@ class Process:
         """Put what a renewal brought into memory, as a token source does."""
         assert record.token is not None
         self.memory[name] = record
+        if record.token.exchanges_left or (self.steps and "team" not in record.token.captured):
+            return
         held = self.held.get(name)
         if held is None or not held.speaks_of(record.token):
             self.held[name] = WINDOW.hold(record.token, self.moment(now), since=record.since)
@@ -166,9 +193,11 @@ class Flight:
         sent: the form of the call that is under way, None when there is none.
         journal: what this flight itself has last written into the store.
         calls: token calls it has made.
+        steps: calls for exchange and discovery.
         first: fingerprint of the first token that it found in the store.
         loaded: what it read last from there.
         unlucky: the store has failed it.
+        died: it has written that the login is dead; a person may log in before it gives back the lease.
     """
 
     process: Process
@@ -179,9 +208,11 @@ class Flight:
     sent: dict[str, str] | None = None
     journal: Spending | None = None
     calls: int = 0
+    steps: int = 0
     loaded: Record = field(default_factory=Record)
     first: str | None = None
     unlucky: bool = False
+    died: bool = False
 
 
 @dataclass
@@ -193,12 +224,15 @@ class World:
         kept: leases whose holders could not give them back, since the store failed.
         away: the store cannot be reached by anybody.
         saved: fingerprints of the access tokens that were ever in the store.
+        store_was_set: the store's clock was set at some time, so that ages told by it may be wrong.
         store_skew_s: what the clock by which the store tells the end of a lease is ahead of the right time.
+        steps: each token is to be exchanged, and tells what the API's address needs.
         forgot_lease: the store broke a promise, so what rests on it may not hold.
     """
 
     grace: bool = False
     machine: bool = False
+    steps: bool = False
     now: float = START
     servers: dict[str, Server] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
@@ -214,7 +248,7 @@ class World:
 
     def __post_init__(self) -> None:
         for name in ("a", "b"):
-            self.servers[name] = Server(name, grace_s=GRACE_S if self.grace else 0.0)
+            self.servers[name] = Server(name, grace_s=GRACE_S if self.grace else 0.0, short=self.steps)
             self.adopt(name)
         # They have been used up to their end.
         self.now += LIFETIME_S
@@ -226,6 +260,13 @@ class World:
             "grants": [self.grant.name if self.machine else "authorization_code"],
             "refresh": {"rotates": "always", "grace": GRACE_S if self.grace else 0},
         }
+        if self.steps:
+            endpoint["exchange"] = {
+                "url": f"https://{name}.example.com/exchange",
+                "method": "POST",
+                "params": {"short": "{access_token}"},
+            }
+            endpoint["discover"] = {"url": f"https://{name}.example.com/me", "set": {"team": "/team"}}
         if not self.machine:
             endpoint["authorize"] = {"url": f"https://{name}.example.com/authorize"}
         return Account(
@@ -247,6 +288,7 @@ class World:
             refresh_token=Secret(reply["refresh_token"]),
             obtained_at=self.now,
             expires_at=self.now + LIFETIME_S,
+            exchanges_left=int(self.steps),
         )
         found = self.records.get(name, Record())
         self.records[name] = Record(version=found.version + 1, token=token)
@@ -300,6 +342,9 @@ class World:
             self.flights.remove(flight)
             record: Record = done.value
             flight.process.keep(flight.account, record, self.now)
+            if not whole(flight.wish.account, record.token):
+                assert record.unsaved, "a token that cannot be used, and nobody says so"
+                return StoreError("what is in memory is not handed out before it is saved")
             return record
         except Exception as error:
             self.flights.remove(flight)
@@ -310,7 +355,11 @@ class World:
         if self.now + flight.process.base_s > effect.until or fate == "refused connection":
             return False
         form = {name: values[0] for name, values in parse_qs(effect.request.body.decode()).items()}
-        flight.sent = form
+        flight.sent = {"path": urlsplit(effect.request.url).path, **form, **dict(effect.request.headers)}
+        if flight.sent["path"] != "/token":
+            self._hold(flight)
+            flight.steps += 1
+            return True
         flight.calls += 1
         self._needs(flight)
         shown = form.get("refresh_token", "")
@@ -327,8 +376,8 @@ class World:
     def _needs(self, flight: Flight) -> None:
         """Whoever makes a call has looked under the lease: nobody has renewed since it first looked."""
         token, first = flight.loaded.token, flight.first
-        if token is None or first is None or self.store_was_set:
-            return  # a store whose clock was set, perhaps back again, makes tokens older than they are
+        if token is None or first is None or self.store_was_set or token.lifetime_s == 0:
+            return  # a store whose clock was set makes tokens older than they are; or its exchange was refused
         news = token.fingerprint not in (first, flight.wish.rejected) and flight.loaded.history
         ends = self.servers[flight.account].ends[token.access_token.reveal()]
         assert not news or ends < self.now + LIFETIME_S / 2, "a call for what the store had already"
@@ -394,7 +443,7 @@ class World:
                     assert family == list(self.servers[name].newest)[-1], "a login over the one a person made"
                 saved = replace(record, version=record.version + 1, unsaved=False)
                 self.records[name] = replace(saved, since=None)  # by this process's clock: no store has it
-                flight.journal = record.spending
+                flight.journal, flight.died = record.spending, record.dead is not None
                 return saved
             case Acquire(ttl_s=ttl_s):
                 lease = self.leases.get(name)
@@ -414,10 +463,18 @@ class World:
         form, flight.sent = flight.sent, None
         if form is None:
             return NoReply(sent=False, words="not sent")
+        if form["path"] != "/token" and fate == "empty":
+            fate = ""  # what is not in an answer is known to be nothing
         processed, instead = FATES.get(fate, (True, None))
         status, headers, body = 0, {"content-type": "application/json"}, b""
         if processed:
-            status, data = self.servers[flight.account].post(form, self.now)
+            server, shown = self.servers[flight.account], form.get("Authorization", "")
+            if form["path"] == "/exchange":
+                status, data = server.exchange(form["short"], self.now)
+            elif form["path"] == "/me":
+                status, data = server.tell(shown.removeprefix("Bearer "), self.now)
+            else:
+                status, data = server.post(form, self.now)
             body = json.dumps(data).encode()
         if fate in UNSPENT and "refresh_token" in form:
             self.shown[form["refresh_token"]] -= 1
