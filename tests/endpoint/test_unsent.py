@@ -10,7 +10,7 @@ import httpx
 import pytest
 from endpoint_room import CANARY, Room, get
 
-from connector.errors import ConnectorError, NotAuthorizedError, PluginError
+from connector.errors import ConnectorError, NotAuthorizedError, PluginError, SecretMissingError
 from connector.identity import identify
 
 API = "https://api.acme.example"
@@ -104,10 +104,27 @@ def test_a_hook_may_change_the_body(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_that_fits_in_no_header(kind: str, secret: str, api: dict[str, Any], tmp_path: Path) -> None:
-    """Clients refuse it in words that repeat it, so it does not reach them."""
+    """Told with the place of the reference, before anything is made of it."""
     room = Room(tmp_path, {**KEYS, "api": {"base_url": API, **api}}, {"api_key": "${env:ACME_KEY}"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACME_KEY", secret)
+        with (
+            room.host() as host,
+            pytest.raises(SecretMissingError, match="ACME_KEY} leads to holds") as caught,
+        ):
+            get(host, kind, "/x")
+    assert "manifest.yaml:3:" in str(caught.value)
+    assert room.seen == []
+    assert CANARY not in spilled(caught.value)
+
+
+def test_a_setting_that_fits_in_no_header(kind: str, tmp_path: Path) -> None:
+    """Clients refuse it in words that repeat it, so it does not reach them."""
+    api = {"base_url": API, "headers": {"X-Key": "{app}"}, "token": {"in": "none"}}
+    endpoint = {"grants": ["none"], "settings": {"app": {"x-secret": True}}, "api": api}
+    room = Room(tmp_path, endpoint, {"settings": {"app": "${env:ACME_KEY}"}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACME_KEY", f"{CANARY}é")
         with room.host() as host, pytest.raises(NotAuthorizedError) as caught:
             get(host, kind, "/x")
     assert caught.value.code == "unsendable"
