@@ -139,7 +139,7 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
             hopeless(wish, record, now.at, renews=not unfinished(wish, record, now))
         if ready is None:
             # Before the lease, since a vault may be slow and a lease is short.
-            ready = yield Reveal(spares=not wish.on_demand and not good)
+            ready = yield Reveal(spares=not (wish.on_demand or wish.forced or good))
             now = yield Now()
         lease, now = yield from _acquire(wish, now)
         if lease.holder == wish.holder:

@@ -50,6 +50,7 @@ class Holding:
         self._rejected = ""
         self._suspicion = Suspicion()
         self._later_until = 0.0  # no early renewal before this moment
+        self._peek_at = 0.0  # when the store is looked at next during that
         self._quiet_until = 0.0  # no renewal at all: `_error` is the answer
         self._error: ConnectorError | None = None
         self._errors_in_a_row = 0
@@ -211,6 +212,7 @@ class Holding:
             return  # more may be asked for at any moment, and may be answered otherwise
         self._errors_in_a_row += 1
         self._error = error
+        self._peek_at = now + 2.0
         self._quiet_until = now + pause
 
     def after_fork(self) -> None:

@@ -145,7 +145,7 @@ def _reply() -> Any:
 @click.command()
 @click.argument("account")
 @manifest_option
-@click.option("--force", is_flag=True, help="Also show a refresh token again that is in doubt.")
+@click.option("--force", is_flag=True, help="In spite of a pause, and of a refresh token in doubt.")
 @click.pass_context
 @command
 def refresh(context: click.Context, account: str, manifest: str | None, force: bool) -> None:

@@ -27,8 +27,9 @@ from connector.lives import forks, linger, settles
 from connector.observe import here, lasting, tell, waiting, watch, who
 from connector.observing import end_renewal, fail_renewal
 from connector.token import Token, Window
-from connector.wish import REFUSED_AGAIN
+from connector.wish import REFUSED_AGAIN, usable
 
+_PEEK_S = 2.0  # how often the store is looked at during a pause
 _LOOKS = 3  # how often a caller whose flight was given up looks for another
 
 
@@ -106,7 +107,9 @@ class TokenSource(Holding):
         account, origin = replace(self.account, auto_refresh=True), here()
         while True:
             future = self._flight.join(
-                lambda: self._fly(rejected=rejected, account=account, on_demand=not force, origin=origin),
+                lambda: self._fly(
+                    rejected=rejected, account=account, on_demand=not force, forced=force, origin=origin
+                ),
                 here=True,
             )
             wait([future])
@@ -151,7 +154,10 @@ class TokenSource(Holding):
                 return future if fresh else held.token
         error = self._error
         if now < self._quiet_until and error is not None:
-            raise again(error, self._quiet_until - now)
+            if now < self._peek_at:
+                raise again(error, self._quiet_until - now)
+            self._peek_at = now + _PEEK_S
+            return self._flight.join(partial(self._peek, error), here=inline)
         return self._begin(early=False, inline=inline)
 
     def _landed(self, future: Future[Landing], fresh: bool, looks: int) -> Token | None:
@@ -195,6 +201,7 @@ class TokenSource(Holding):
         rejected: str,
         early: bool = False,
         on_demand: bool = False,
+        forced: bool = False,
         account: Account | None = None,
         origin: object | None = None,
     ) -> Landing:
@@ -219,6 +226,7 @@ class TokenSource(Holding):
             worked_s=self._worked_at - mine.since if mine is not None and worked else 0.0,
             early=early,
             on_demand=on_demand,
+            forced=forced,
             jitter=random.random(),  # noqa: S311  # spreads waiters, guards nothing
         )
         calls = self.counts.token_calls
@@ -248,6 +256,25 @@ class TokenSource(Holding):
             end_renewal(
                 renewal, landing.record, window=self._window, now=now, called=landing.called, same=unchanged
             )
+        return landing
+
+    def _peek(self, error: ConnectorError) -> Landing:
+        """During a pause: whether a person or another process has mended it meanwhile. No token call."""
+        with self._lock:
+            before, epoch, rejected = self._record, self._epoch, self._rejected
+        landing = Landing(
+            rejected=rejected, epoch=epoch, error=again(error, self._quiet_until - self._ticks())
+        )
+        with contextlib.suppress(ConnectorError):
+            record = self._world.load()
+            good = usable(record.token, self._window, self._world.moment(), rejected=rejected)
+            # What is known already is no news, whatever a clock that was set says of its age.
+            news = before is None or not same(before, record)
+            if good and news and not record.dead and whole(self.account, record.token):
+                landing = replace(landing, record=record, error=None)
+                with self._lock:
+                    if epoch == self._epoch:
+                        self._take(landing, before)
         return landing
 
     def after_fork(self) -> None:

@@ -26,6 +26,7 @@ class Wish:
         unproven: nobody here has seen that token work.
         worked_s: how old the token in memory was when the API last took it.
         early: renew although the token at hand still works.
+        forced: a person asks in spite of a pause.
         on_demand: a person asks for another token although the one at hand (`rejected`) works; it is not
             put at risk for that.
         patience_s: how long to wait for another holder of the lease.
@@ -45,6 +46,7 @@ class Wish:
     worked_s: float = 0.0
     early: bool = False
     on_demand: bool = False
+    forced: bool = False
     patience_s: float = 50.0  # longer than a lease: a holder that died costs its heirs time, not an error
     lease_s: float = 45.0
     call_s: float = 32.0
@@ -123,7 +125,7 @@ def hopeless(wish: Wish, record: Record, now: float, *, renews: bool = True) -> 
             resolution=f"set `auto_refresh: true`, or run `connector refresh {account.name}`",
         )
     left_s = record.pause_left_s(now)
-    if left_s:
+    if left_s and not wish.forced:
         raise RenewalError(
             f"the token of account {account.name!r} could not be renewed",
             account=account.name,

@@ -13,12 +13,18 @@ import pytest
 from source_room import BOUND_S, Room, shown
 
 from connector.errors import ConnectorError, NotAuthorizedError, RenewalError
+from connector.secret import Secret
+from connector.token import Token
 
 Make = Callable[..., Room]
 
 
 def busy() -> httpx.Response:
     return httpx.Response(429, headers={"retry-after": "7"})
+
+
+def busy_long() -> httpx.Response:
+    return httpx.Response(429, headers={"retry-after": "3600"})
 
 
 def wrong_client() -> httpx.Response:
@@ -30,7 +36,9 @@ def dead_login() -> httpx.Response:
 
 
 def test_an_error_is_the_answer_until_it_makes_sense_to_try_again(make: Make, kind: str) -> None:
-    """While the server asks for peace, callers get its error at once, with the seconds that are left."""
+    """While the server asks for peace, callers get its error at once, with the seconds that are left; the store
+    is only looked at, since somebody else may mend it.
+    """
     room = make(expires_in=5)
     room.clock.now += 10
     room.endpoint.answer = busy
@@ -42,12 +50,31 @@ def test_an_error_is_the_answer_until_it_makes_sense_to_try_again(make: Make, ki
     with pytest.raises(RenewalError, match="429") as second:
         room.ask(kind)
     assert second.value.retry_after == 4
-    assert room.store.asked == []
+    assert room.store.asked == ["load"]
+    with pytest.raises(RenewalError, match="429"):
+        room.ask(kind)
+    assert room.store.asked == ["load"]
     assert len(room.endpoint.calls) == 1
     room.endpoint.answer = room.endpoint.issue
     room.clock.now += 4
     assert shown(room.ask(kind)) == "token-1"
     assert room.source.counts.failed_renewals == 1
+
+
+@pytest.mark.parametrize("trouble", [busy_long, wrong_client])
+def test_what_others_mend_is_seen_soon(make: Make, kind: str, trouble: Callable[[], httpx.Response]) -> None:
+    """A token that somebody else brings during a long pause is handed out two seconds later, without a call."""
+    room = make(expires_in=5)
+    room.endpoint.answer = trouble
+    room.clock.now += 10
+    with pytest.raises(ConnectorError):
+        room.ask(kind)
+    record = room.world.load()
+    fresh = Token(access_token=Secret("mended"), obtained_at=room.clock.now, expires_at=room.clock.now + 600)
+    room.world.save(record.renewed(fresh))
+    room.clock.now += 2
+    assert shown(room.ask(kind)) == "mended"
+    assert len(room.endpoint.calls) == 1
 
 
 def test_what_only_a_person_cures_is_no_storm(make: Make) -> None:
