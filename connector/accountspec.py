@@ -83,8 +83,23 @@ def check_account(spec: AccountSpec) -> list[Problem]:
     ]
 
 
+# Secrets beside the client secret: asked for anew at each token call, as that one is.
+OTHER_SECRETS = (
+    "private_key",
+    "username",
+    "password",
+    "api_key",
+    "bearer_token",
+    "assertion",
+    "subject_token",
+    "actor_token",
+)
+
+
 def _controls(spec: AccountSpec, value: Any, steps: tuple[str | int, ...]) -> Iterator[Problem]:
     """Control characters: in a header or URL they would let a value become several lines."""
+    if steps and steps[0] in ("client_secret", *OTHER_SECRETS):
+        return  # a secret in clear is told as that
     if isinstance(value, str) and has_control(value):
         found = next(c for c in value if has_control(c))
         message = f"the control character U+{ord(found):04X} may not reach a header or URL"
@@ -97,18 +112,6 @@ def _controls(spec: AccountSpec, value: Any, steps: tuple[str | int, ...]) -> It
             elif not (isinstance(step, str) and (step.startswith("x-") or step == "label")):
                 yield from _controls(spec, inner, (*steps, step))
 
-
-# Secrets beside the client secret: asked for anew at each token call, as that one is.
-OTHER_SECRETS = (
-    "private_key",
-    "username",
-    "password",
-    "api_key",
-    "bearer_token",
-    "assertion",
-    "subject_token",
-    "actor_token",
-)
 
 _REFERENCE_PART = re.compile(r"\$\{([a-z][a-z0-9_+.-]*):")
 
@@ -135,7 +138,10 @@ def _references(spec: AccountSpec) -> Iterator[Problem]:
 def _reference(spec: AccountSpec, steps: tuple[str | int, ...], value: str) -> Iterator[Problem]:
     parsed = parse_reference(value)
     if parsed is None:
-        if "${" in value:
+        if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", value):
+            hint = f"write ${{env:{value[2:-1]}}}"
+            yield spec.problem("a reference says where to look: ${scheme:name}", *steps, hint=hint)
+        elif "${" in value:
             message = "a reference ${scheme:name} must be the whole value, without anything around it"
             hint = "put the whole value where the reference leads to, e.g. ${env:NAME}"
             yield spec.problem(message, *steps, hint=hint)
@@ -202,6 +208,9 @@ def _urls(spec: AccountSpec) -> Iterator[Problem]:
             yield spec.problem(reason, "api", "hosts", i, hint="write api.example.com or *.example.com")
 
 
+_SECRET_QUERY = re.compile(r"(?i)(?:^|&)(client_secret|password|passwd|secret|api_?key|access_token)=[^&]")
+
+
 def _url(spec: AccountSpec, url: str, *steps: str) -> Iterator[Problem]:
     if has_control(url) or "${" in url:
         return  # reported already
@@ -212,6 +221,9 @@ def _url(spec: AccountSpec, url: str, *steps: str) -> Iterator[Problem]:
         reason = str(error)
     if not urlsplit_scheme(url):
         reason, hint = "this is not a URL: it does not begin with https://", "write the whole URL"
+    elif named := _SECRET_QUERY.search(urlsplit(url).query if not reason else ""):
+        reason = f"a secret has no place in a URL ({named[1]}=...), which ends up in logs"
+        hint = "put it into client_secret, or into token_endpoint_config as a reference"
     elif "{" in url or "}" in url:
         reason, hint = "a URL in an account is taken as it stands, without {name} in it", "write it in full"
     else:

@@ -50,7 +50,7 @@ def read_request(spec: Mapping[str, Any], base: RequestSpec) -> RequestSpec:
         body=spec.get("body", base.body),
         auth=spec.get("auth", base.auth),
         basic=said if isinstance(said, str) else base.basic,
-        pair=pair or (None if said else base.pair),
+        pair=pair or (None if "basic" in spec else base.pair),
         params=read_params(spec, "params", base.params),
         query=read_params(spec, "query", base.query),
         headers=read_params(spec, "headers", base.headers),

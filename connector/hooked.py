@@ -7,8 +7,10 @@ which may repeat a secret; what it returns is checked before it is used.
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -169,7 +171,7 @@ def _calls(
             return replace(refusal, spent=True) if made > 1 else refusal
         if not isinstance(step, Call):
             if not isinstance(step, Mapping):
-                raise _promised(account, hook, "a mapping")
+                raise _promised(account, hook, "a Call for each yield, and a mapping in the end")
             return step, last
         _check_call(account, hook, step)
         request = TokenRequest(
@@ -219,7 +221,7 @@ def attempt(account: Account, hook: str, call: Callable[[], T]) -> T:
     except (ConnectorError, Refused):
         raise
     except Exception as error:
-        kind = type(error).__name__
+        kind = type(error).__name__ + _place(error)
     raise PluginError(
         f"the hook {hook} of the endpoint {account.endpoint.name!r} failed",
         owner=account.endpoint.plugin,
@@ -228,6 +230,13 @@ def attempt(account: Account, hook: str, call: Callable[[], T]) -> T:
         reason=kind,
         resolution="update or mend that plugin",
     )
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised: a file and a line hold no secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename != __file__]
+    return f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
 
 
 def _promised(account: Account, hook: str, what: str) -> PluginError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
+from connector.check import near_miss
 from connector.endpointhooks import EndpointHooks
 from connector.errors import PluginError
 from connector.pluginfile import from_python
@@ -22,13 +24,36 @@ def load_hooks(said: str, folder: Path) -> EndpointHooks:
     module_name, _, class_name = said.partition(":")
     cls = getattr(_module(module_name, folder), class_name, None)
     if not isinstance(cls, type) or not issubclass(cls, EndpointHooks):
-        what = "has no such class" if cls is None else f"has a {class_name} that is no EndpointHooks"
-        raise _wrong(said, f"{module_name} {what}", "write class Acme(connector.endpointhooks.EndpointHooks)")
+        what = "has no such class" if cls is None else f"has {class_name}, which is no EndpointHooks"
+        hint = f"write class {class_name}(connector.endpointhooks.EndpointHooks)"
+        raise _wrong(said, f"{module_name} {what}", hint)
+    if flaw := _flaw(cls):
+        raise _wrong(said, f"{class_name}.{flaw}", "see docs/plugins.md for the hooks and their arguments")
     try:
         return cls()
     except Exception as error:
         kind = type(error).__name__
     raise _wrong(said, f"{said} cannot be made: {kind}", "it is called without arguments")
+
+
+def _flaw(cls: type[EndpointHooks]) -> str:
+    """What is wrong with the hooks of a class, without calling any: a name or arguments that do not fit."""
+    hooks = [name for name in vars(EndpointHooks) if not name.startswith("_")]
+    for name, made in vars(cls).items():
+        if name.startswith("_") or not callable(made):
+            continue
+        if name not in hooks:
+            if near := near_miss(name, hooks):
+                return f"{name} is no hook; did you mean {near}?"
+            continue
+        if inspect.iscoroutinefunction(made) or inspect.isasyncgenfunction(made):
+            return f"{name} is async; a hook that needs a call yields it"
+        wanted = list(inspect.signature(getattr(EndpointHooks, name)).parameters)[1:]
+        try:
+            inspect.signature(made).bind(None, *wanted)
+        except TypeError:
+            return f"{name} takes other arguments than ({', '.join(wanted)})"
+    return ""
 
 
 def _module(name: str, folder: Path) -> Any:

@@ -20,7 +20,14 @@ from connector.damage import further
 from connector.endpoint import Endpoint
 from connector.endpointfile import build
 from connector.endpointparts import NOTHING
-from connector.errors import ConnectorError, ManifestError, PluginError, Problem, StoreError
+from connector.errors import (
+    ConnectorError,
+    ManifestError,
+    PluginError,
+    Problem,
+    SecretMissingError,
+    StoreError,
+)
 from connector.manifest import Manifest, read
 from connector.pluginfile import files_of
 from connector.registry import Registry
@@ -29,6 +36,7 @@ from connector.secret import Secret, SecretRef
 from connector.snap import PipelineSpec
 from connector.stepcheck import Known, targets
 from connector.store import sqlite_path
+from connector.template import has_control
 from connector.yamlfile import join
 
 
@@ -70,16 +78,39 @@ class Opening:
         secret = account.client_secret
         if not isinstance(secret, SecretRef):
             return secret
-        resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
-        return Secret(resolver(secret))
+        return Secret(self._one_line(account, secret))
 
     def others(self, account: Account) -> Mapping[str, Secret]:
         """The account's other secrets, asked for anew each time as well."""
         resolver = resolve_with(self.registry.secret_sources, self.manifest.folder)
-        return {
-            name: Secret(resolver(said)) if isinstance(said, SecretRef) else said
-            for name, said in account.secrets.items()
-        }
+        found: dict[str, Secret] = {}
+        for name, said in account.secrets.items():
+            if not isinstance(said, SecretRef):
+                found[name] = said
+            elif name == "private_key":  # PEM has lines
+                found[name] = Secret(resolver(said))
+            else:
+                found[name] = Secret(self._one_line(account, said, ascii=name in ("api_key", "bearer_token")))
+        return found
+
+    def _one_line(self, account: Account, ref: SecretRef, *, ascii: bool = False) -> str:
+        """What a reference leads to. Raises SecretMissingError for what no request could carry."""
+        text = resolve_with(self.registry.secret_sources, self.manifest.folder)(ref)
+        wrong = "a control character" if has_control(text) else ""
+        if ascii and not wrong and not text.isascii():
+            wrong = "a character that is not ASCII"
+        if not wrong:
+            return text
+        hint = "a line break at its end, perhaps" if text.strip() != text else "copy it anew"
+        problem = Problem(
+            file=ref.file,
+            line=max(ref.line, 1),
+            column=max(ref.column, 1),
+            pointer=ref.pointer,
+            message=f"what {ref} leads to holds {wrong}",
+            hint=hint,
+        )
+        raise SecretMissingError([problem])
 
     def pipeline(self, name: str) -> PipelineSpec:
         """A pipeline that has passed its checks. Raises ManifestError, PluginError."""

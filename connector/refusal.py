@@ -113,7 +113,7 @@ def refusal_of(
     return Refusal(
         kind=kind,
         status=reply.status,
-        error=cleaned(error, secrets),
+        error=error if _CODE.fullmatch(error) else cleaned(error, secrets),
         description=cleaned(description, secrets),
         retry_after_s=retry_after(
             reply.headers.get("retry-after"),
@@ -135,6 +135,8 @@ def inside_success(refusal: Refusal) -> Refusal:
 
 _VERDICT = re.compile(r"(?i)invalid|expired|revoked|denied|bad_?refresh|unauthorized|unsupported|pending")
 _LONGEST_NONCE = 1024
+# Words with underscores, which no secret looks like, however long.
+_CODE = re.compile(r"[A-Z]{2,20}(?:_[A-Z]{2,20}){1,8}|[a-z]{2,20}(?:_[a-z]{2,20}){1,8}")
 
 
 def _kind(status: int, error: str, *, asks_for_nonce: bool) -> tuple[Kind, bool]:
@@ -165,6 +167,8 @@ def _kind(status: int, error: str, *, asks_for_nonce: bool) -> tuple[Kind, bool]
 
 def _said(reply: Reply, data: Any, spec: ResponseSpec) -> tuple[str, str]:
     code: Any = pointed(data, spec.error.get("code", "/error") if spec.error else "/error")
+    if code is None and not spec.error:  # no word of OAuth: what many other servers call it
+        code = first(data, ("/errorCode", "/error_code", "/code"))
     text = pointed(data, spec.error.get("message", "/error_description")) if spec.error else None
     text = text or pointed(data, "/error_description")
     if isinstance(code, Mapping):

@@ -80,6 +80,7 @@ _TO_CHECK = {
     "password": "check username and password",
     "jwt_bearer": "check the assertion's key, claims and audience, and whether the server knows the key",
     "token_exchange": "check the subject token, and what it may be exchanged for",
+    "two_step": "check user name, password and the account's settings",
 }
 
 

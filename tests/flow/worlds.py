@@ -441,9 +441,10 @@ class World:
                 if not self.machine:
                     family = record.token.access_token.reveal().split(".")[1]
                     assert family == list(self.servers[name].newest)[-1], "a login over the one a person made"
-                self.records[name] = replace(record, version=record.version + 1, unsaved=False)
+                saved = replace(record, version=record.version + 1, unsaved=False)
+                self.records[name] = replace(saved, since=None)  # by this process's clock: no store has it
                 flight.journal, flight.died = record.spending, record.dead is not None
-                return self.records[name]
+                return saved
             case Acquire(ttl_s=ttl_s):
                 lease = self.leases.get(name)
                 if lease is None or lease.holder == holder or lease.expires_at <= self.now:
