@@ -150,7 +150,7 @@ class Play:
         except Failed as failed:
             words, steps = failed.words, failed.steps
         except ConnectorError as error:
-            words, steps = str(error), (_BLAME.get(name, "token"),)
+            words, steps = str(error), (_blamed(name, error),)
         except httpx.HTTPError as error:
             words, steps = f"{type(error).__name__}: {error}", ("api",)
         except TemplateError as error:
@@ -164,6 +164,13 @@ class Play:
             problems = (self.locate(f"{name}: {words}", steps, self.grant),)
         self.report.parts.append(Part(name=name, words=words, problems=problems))
         return not problems
+
+
+def _blamed(name: str, error: ConnectorError) -> str:
+    """The key of the file that an error in a part of the play is about."""
+    if error.code == "step_failed":
+        return "exchange" if error.reason.startswith("exchanging") else "discover"
+    return _BLAME.get(name, "token")
 
 
 _BLAME = {
