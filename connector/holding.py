@@ -50,6 +50,7 @@ class Holding:
         self._rejected = ""
         self._suspicion = Suspicion()
         self._later_until = 0.0  # no early renewal before this moment
+        self._seen = ""  # fingerprint of the token in the store when a renewal failed last
         self._peek_at = 0.0  # when the store is looked at next during that
         self._quiet_until = 0.0  # no renewal at all: `_error` is the answer
         self._error: ConnectorError | None = None

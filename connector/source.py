@@ -247,6 +247,7 @@ class TokenSource(Holding):
             if landing.epoch == self._epoch:
                 self._take(landing, before)
         if landing.error is not None:
+            self._seen = self._stored()
             self.counts.add("failed_renewals", by=landing.error.code != "abandoned")
             fail_renewal(renewal, landing.error, works=early)
         elif landing.record is not None:
@@ -257,6 +258,13 @@ class TokenSource(Holding):
                 renewal, landing.record, window=self._window, now=now, called=landing.called, same=unchanged
             )
         return landing
+
+    def _stored(self) -> str:
+        """Fingerprint of the token in the store; empty without one."""
+        with contextlib.suppress(ConnectorError):
+            token = self._world.load().token
+            return token.fingerprint if token is not None else ""
+        return ""
 
     def _peek(self, error: ConnectorError) -> Landing:
         """During a pause: whether a person or another process has mended it meanwhile. No token call."""
@@ -269,7 +277,7 @@ class TokenSource(Holding):
             record = self._world.load()
             good = usable(record.token, self._window, self._world.moment(), rejected=rejected)
             # What is known already is no news, whatever a clock that was set says of its age.
-            news = before is None or not same(before, record)
+            news = record.token is not None and record.token.fingerprint != self._seen
             if good and news and not record.dead and whole(self.account, record.token):
                 landing = replace(landing, record=record, error=None)
                 with self._lock:
