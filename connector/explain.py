@@ -95,6 +95,8 @@ def _because(
             "a renewal got no answer, and its token still works: the refresh token is shown again after that",
             window.expired_at(token),
         )
+    if record.refused and not works:
+        return f"the server refused it, and asking again is no cure: {record.last_failure}", None
     if status.retry_at > now:
         return f"the last renewal failed: {record.last_failure}", status.retry_at
     if interactive and not record.presents:
