@@ -141,13 +141,14 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
             # Before the lease, since a vault may be slow and a lease is short.
             ready = yield Reveal(spares=not (wish.on_demand or wish.forced or good))
             now = yield Now()
-        lease, now = yield from _acquire(wish, now)
+        lease, now, then = yield from _acquire(wish, now)
         if lease.holder == wish.holder:
             # Counted from before the lease began, so that being held up just then errs to the safe side.
             return _Leased(
                 ready=ready,
                 until=now.steady + wish.lease_s - wish.call_s,
-                ahead_s=lease.expires_at - wish.lease_s - now.steady,
+                # And by the answer the store's clock is told, since what comes before it is waited for.
+                ahead_s=lease.expires_at - wish.lease_s - then.steady,
             )
         if good:
             return record  # somebody renews it: until that is done it is as good as our clock says
@@ -166,23 +167,24 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
         pause, woken = min(0.5, pause * (1.5 + wish.jitter)), min(_WOKEN_S, woken * (3.5 + wish.jitter))
 
 
-def _acquire(wish: Wish, before: Moment) -> Generator[Effect, Any, tuple[Lease, Moment]]:
-    """Ask for the lease. Returns it, and a moment not long before it began.
+def _acquire(wish: Wish, before: Moment) -> Generator[Effect, Any, tuple[Lease, Moment, Moment]]:
+    """Ask for the lease. Returns it, and the moments not long before and after it began.
 
     Whoever was held up just then cannot tell the store's clock by it, and asks again: it gets longer by that.
     """
-    for _ in range(_ASKS):
+    after = before
+    for attempt in range(_ASKS):
+        before = after if attempt else before
         lease: Lease = yield Acquire(wish.lease_s)
         if lease.holder != wish.holder:
             break
-        after: Moment = yield Now()
+        after = yield Now()
         if after.steady - before.steady <= _HELD_UP_S:
             break
-        before = after
-    return lease, before
+    return lease, before, after
 
 
-_ASKS, _HELD_UP_S = 3, 2.0
+_ASKS, _HELD_UP_S = 3, 1.0
 
 # A wake-up that is lost on its way costs this much, and so does a holder that died.
 _WOKEN_S = 5.0
