@@ -364,6 +364,9 @@ def _keep(
                 # saved by an attempt whose answer got lost.
                 return current if current.login == fresh.login else None
             fresh = replace(fresh, version=current.version)
+            if fresh.login == made_from:
+                # It brings no other refresh token, so a doubt that came meanwhile stays one.
+                journal = current.spending or journal
         except StoreError:
             if attempt < _SAVES - 1:
                 yield Wait(0.1 * 4.0 ** min(attempt, 3))
