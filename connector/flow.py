@@ -91,7 +91,8 @@ _ROUNDS = 5
 
 def save_late(have: Record) -> Flow:
     """Save a record that the store failed to take earlier, unless a newer login is there by now."""
-    saved = yield from _keep(have, made_from=have.spending.presents if have.spending else "")
+    made_from = have.spending.presents if have.spending else ""
+    saved = yield from _keep(have, made_from=made_from, late=True)
     return saved or Record()
 
 
@@ -343,7 +344,12 @@ def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest | Token:
 
 
 def _keep(
-    fresh: Record, *, made_from: str, base: Record | None = None, journal: Spending | None = None
+    fresh: Record,
+    *,
+    made_from: str,
+    base: Record | None = None,
+    journal: Spending | None = None,
+    late: bool = False,
 ) -> Generator[Effect, Any, Record | None]:
     """Save what the server gave; None: a newer login is there.
 
@@ -364,6 +370,9 @@ def _keep(
                 # saved by an attempt whose answer got lost.
                 return current if current.login == fresh.login else None
             fresh = replace(fresh, version=current.version)
+            if late and fresh.login == made_from and (current.spending or current.death):
+                # It brings no other refresh token, and what became of that one has been written down since.
+                return current
             if fresh.login == made_from:
                 # It brings no other refresh token, so a doubt that came meanwhile stays one.
                 journal = current.spending or journal
