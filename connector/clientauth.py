@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import quote_plus
 
 from connector.account import Account
 from connector.credentials import Credentials
+from connector.filling import basic_pair
 from connector.jwts import sign, sign_with_secret
 
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -40,7 +40,7 @@ def client_secret_basic(who: Proving, pairs: dict[str, str], headers: dict[str, 
     user, password = who.account.client_id, secret.reveal() if secret else ""
     if who.basic == "rfc6749":
         user, password = quote_plus(user), quote_plus(password)
-    headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    headers["Authorization"] = basic_pair(user, password)
 
 
 def client_secret_post(who: Proving, pairs: dict[str, str], headers: dict[str, str]) -> None:

@@ -5,7 +5,6 @@ Rules of this room: values only; whoever sends the request puts them on. Everyth
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from urllib.parse import quote
 
 from connector.account import Account
 from connector.errors import NotAuthorizedError
-from connector.filling import filled
+from connector.filling import basic_pair, filled
 from connector.template import fill, names
 from connector.token import Token
 
@@ -88,9 +87,7 @@ def _worn(account: Account, token: Token, *, bare: bool) -> Dress:
     pair = api.basic
     if pair is not None:
         given = [fill(part, {name: values.get(name, "") for name in names(part)}) for part in pair]
-        return Dress(
-            headers=headers, query=query, proof={"Authorization": "Basic " + _base64(":".join(given))}
-        )
+        return Dress(headers=headers, query=query, proof={"Authorization": basic_pair(*given)})
     if account.grant == "basic":
         return Dress(headers=headers, query=query, proof={"Authorization": f"Basic {text}"})
     text = api.token_prefix + text
@@ -102,7 +99,3 @@ def _worn(account: Account, token: Token, *, bare: bool) -> Dress:
         return Dress(headers=headers, query=query, segment=quote(text, safe=":"), in_url=True)
     proof = {api.token_name: text} if api.token_in == "header" else {}
     return Dress(headers=headers, query=query, proof=proof)
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

@@ -56,12 +56,18 @@ def mentioned(value: Any) -> Iterator[str]:
             yield from mentioned(inner)
 
 
-def _base64(text: str) -> str:
+def base64_of(text: str) -> str:
+    """The UTF-8 of a text in base64 (RFC 4648 section 4)."""
     return base64.b64encode(text.encode()).decode()
 
 
+def basic_pair(username: str, password: str) -> str:
+    """The header value of Basic authentication (RFC 7617 section 2)."""
+    return "Basic " + base64_of(f"{username}:{password}")
+
+
 # What a var may make of a text; no more than this.
-CHANGES: Mapping[str, Callable[[str], str]] = {"base64": _base64, "lower": str.lower, "upper": str.upper}
+CHANGES: Mapping[str, Callable[[str], str]] = {"base64": base64_of, "lower": str.lower, "upper": str.upper}
 
 
 def computed(how: object, values: Mapping[str, str]) -> str | None:

@@ -6,7 +6,7 @@ resolved anew for each, from the account's secrets or from settings that its end
 
 from __future__ import annotations
 
-import base64
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from connector.account import Account
 from connector.assertions import assertion
 from connector.credentials import Credentials
 from connector.endpointparts import WITHOUT_CALL, JwtSpec, RequestSpec
+from connector.filling import base64_of
 from connector.grants import known_of
 from connector.secret import Secret
 from connector.token import Token
@@ -38,13 +39,27 @@ def _said(account: Account, credentials: Credentials, name: str) -> str:
     return account.settings.get(name) or credentials.secret(account, name).reveal()
 
 
+class _Anew(ABC):
+    """Makes its token here, and makes it anew where another would renew it."""
+
+    __slots__ = ()
+    interactive = False
+    local = True
+
+    @abstractmethod
+    def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
+        """See `connector.grants.Grant.obtain`."""
+
+    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
+        """Of what it is made of by now."""
+        return self.obtain(account, credentials)
+
+
 @dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(_Anew):
     """The account's ``api_key`` is the token."""
 
     name: str = "api_key"
-    interactive: bool = False
-    local: bool = True
 
     def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
         """See `connector.grants.Grant.obtain`."""
@@ -55,18 +70,12 @@ class ApiKey:
             return _made(account, credentials, text)
         return _made(account, credentials, _said(account, credentials, "api_key"))
 
-    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
-        """The key as it is by now."""
-        return self.obtain(account, credentials)
-
 
 @dataclass(frozen=True, slots=True)
-class Basic:
+class Basic(_Anew):
     """User name and password with each request (RFC 7617)."""
 
     name: str = "basic"
-    interactive: bool = False
-    local: bool = True
 
     def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
         """See `connector.grants.Grant.obtain`."""
@@ -74,20 +83,14 @@ class Basic:
             return _made(account, credentials, "-")  # the endpoint says what the pair is made of
         user = _said(account, credentials, "username")
         password = _said(account, credentials, "password")
-        return _made(account, credentials, base64.b64encode(f"{user}:{password}".encode()).decode())
-
-    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
-        """The pair as it is by now."""
-        return self.obtain(account, credentials)
+        return _made(account, credentials, base64_of(f"{user}:{password}"))
 
 
 @dataclass(frozen=True, slots=True)
-class SignedJwt:
+class SignedJwt(_Anew):
     """The token is a JWT that we sign, as the endpoint's ``jwt:`` says (RFC 7519)."""
 
     name: str = "signed_jwt"
-    interactive: bool = False
-    local: bool = True
 
     def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
         """See `connector.grants.Grant.obtain`."""
@@ -96,26 +99,16 @@ class SignedJwt:
         text = assertion(account, credentials, values)
         return _made(account, credentials, text, lifetime_s=lifetime_s)
 
-    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
-        """Another one."""
-        return self.obtain(account, credentials)
-
 
 @dataclass(frozen=True, slots=True)
-class NoProof:
+class NoProof(_Anew):
     """An API that wants no proof."""
 
     name: str = "none"
-    interactive: bool = False
-    local: bool = True
 
     def obtain(self, account: Account, credentials: Credentials) -> TokenRequest | Token | None:
         """See `connector.grants.Grant.obtain`."""
         return _made(account, credentials, "-")
-
-    def renew(self, account: Account, token: Token, credentials: Credentials) -> TokenRequest | Token | None:
-        """The same."""
-        return self.obtain(account, credentials)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ The other half is `connector.reply`: this file builds what is sent, that one rea
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from connector.clientauth import CLIENT_AUTHENTICATION, Proving
 from connector.credentials import Credentials
 from connector.endpointparts import NOTHING, RequestSpec
 from connector.errors import NotAuthorizedError
-from connector.filling import filled, filled_values, mentioned, text_of
+from connector.filling import basic_pair, filled, filled_values, mentioned, text_of
 from connector.jwts import proof
 from connector.secret import Secret
 from connector.template import TemplateError, fill, fill_first, fill_url, names
@@ -158,11 +157,6 @@ def call_values(
     if "jwt" not in values and "jwt" in mentioned([spec.params, spec.query, spec.headers, spec.pair]):
         values["jwt"] = assertion(account, credentials, values)
     return values
-
-
-def basic_pair(username: str, password: str) -> str:
-    """The header value of Basic authentication (RFC 7617 section 2)."""
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 def _or_empty(template: str, values: Mapping[str, str]) -> str:
