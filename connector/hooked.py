@@ -222,14 +222,7 @@ def attempt(account: Account, hook: str, call: Callable[[], T]) -> T:
         raise
     except Exception as error:
         kind = type(error).__name__ + _place(error)
-    raise PluginError(
-        f"the hook {hook} of the endpoint {account.endpoint.name!r} failed",
-        owner=account.endpoint.plugin,
-        hook=hook,
-        code="plugin_failed",
-        reason=kind,
-        resolution="update or mend that plugin",
-    )
+    raise _failed(account, hook, kind)
 
 
 def _place(error: BaseException) -> str:
@@ -240,12 +233,16 @@ def _place(error: BaseException) -> str:
 
 
 def _promised(account: Account, hook: str, what: str) -> PluginError:
+    return _failed(account, hook, f"{what} was promised")
+
+
+def _failed(account: Account, hook: str, reason: str) -> PluginError:
     return PluginError(
         f"the hook {hook} of the endpoint {account.endpoint.name!r} failed",
         owner=account.endpoint.plugin,
         hook=hook,
         code="plugin_failed",
-        reason=f"{what} was promised",
+        reason=reason,
         resolution="update or mend that plugin",
     )
 

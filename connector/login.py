@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from connector.account import Account
 from connector.authorization import Pending, state_of
@@ -38,6 +38,7 @@ from connector.verdict import login_needed
 
 _JITTER = random.Random().random()  # noqa: S311  # spreads a fleet over time, guards nothing
 _ADOPT_TRIES = 50
+T = TypeVar("T")
 SignIn: TypeAlias = Generator[Effect, Any, Token]
 
 
@@ -197,16 +198,7 @@ class Login:
 
     def explanation(self) -> Explanation:
         """Why the account is or is not renewed now; no network."""
-        return explanation_of(
-            self.account.name,
-            self._world.load(),
-            window=self._window,
-            now=self._clock(),
-            interactive=self.interactive,
-            auto_refresh=self.account.auto_refresh,
-            local=getattr(self._grant, "local", False),
-            lease=self._world.store.holder(self._world.key),
-        )
+        return self._known(explanation_of)
 
     def authorization(self, redirect_uri: str, parameters: Mapping[str, str]) -> Authorization:
         """Begin a login in a browser. Raises NotAuthorizedError, RenewalError."""
@@ -245,7 +237,10 @@ class Login:
 
     def status(self) -> Status:
         """What the store knows; no network."""
-        return status_of(
+        return self._known(status_of)
+
+    def _known(self, by: Callable[..., T]) -> T:
+        return by(
             self.account.name,
             self._world.load(),
             window=self._window,
