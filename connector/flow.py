@@ -174,8 +174,8 @@ def _acquire(wish: Wish, before: Moment) -> Generator[Effect, Any, tuple[Lease, 
     Whoever was held up just then cannot tell the store's clock by it, and asks again: it gets longer by that.
     """
     after = before
-    for attempt in range(_ASKS):
-        before = after if attempt else before
+    for _ in range(_ASKS):
+        before = after
         lease: Lease = yield Acquire(wish.lease_s)
         if lease.holder != wish.holder:
             break
@@ -370,11 +370,10 @@ def _keep(
                 # saved by an attempt whose answer got lost.
                 return current if current.login == fresh.login else None
             fresh = replace(fresh, version=current.version)
-            if late and fresh.login == made_from and (current.spending or current.death):
-                # It brings no other refresh token, and what became of that one has been written down since.
-                return current
             if fresh.login == made_from:
-                # It brings no other refresh token, so a doubt that came meanwhile stays one.
+                # It brings no other refresh token, so what has been written down of that one since stands.
+                if late and (current.spending or current.death):
+                    return current
                 journal = current.spending or journal
         except StoreError:
             if attempt < _SAVES - 1:

@@ -28,6 +28,8 @@ from connector.suspicion import Suspicion
 from connector.token import Held, Token, Window
 from connector.wish import REFUSED_AGAIN
 
+PEEK_S = 2.0  # how often the store is looked at during a pause
+
 
 class Holding:
     """What memory holds of one account; see `connector.source.TokenSource`."""
@@ -213,7 +215,7 @@ class Holding:
             return  # more may be asked for at any moment, and may be answered otherwise
         self._errors_in_a_row += 1
         self._error = error
-        self._peek_at = now + 2.0
+        self._peek_at = now + PEEK_S
         self._quiet_until = now + pause
 
     def after_fork(self) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -44,7 +43,6 @@ class Attempt:
     waited_s: float = 0.0
     waits: int = 0
     nonces: int = 0
-    started: float = field(default_factory=time.monotonic)
 
 
 class Rules:

@@ -20,8 +20,8 @@ from connector.finishing import whole
 from connector.flight import Flight, landed
 from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
+from connector.holding import PEEK_S, Holding
 from connector.holding import Counts as Counts
-from connector.holding import Holding
 from connector.landing import Landing, again, broken, copied, same, slow, threadless, unsaved
 from connector.lives import forks, linger, settles
 from connector.observe import here, lasting, tell, waiting, watch, who
@@ -29,7 +29,6 @@ from connector.observing import end_renewal, fail_renewal
 from connector.token import Token, Window
 from connector.wish import REFUSED_AGAIN, usable
 
-_PEEK_S = 2.0  # how often the store is looked at during a pause
 _LOOKS = 3  # how often a caller whose flight was given up looks for another
 
 
@@ -100,7 +99,8 @@ class TokenSource(Holding):
         """Renew whatever the state of the token; what `connector refresh` does.
 
         Args:
-            force: also when a refresh token in doubt would be shown again while the access token still works.
+            force: also during a pause, and when a refresh token in doubt would be shown again while the
+                access token still works.
         """
         record = self._world.load()
         rejected = record.token.fingerprint if record.token else ""
@@ -156,7 +156,7 @@ class TokenSource(Holding):
         if now < self._quiet_until and error is not None:
             if now < self._peek_at:
                 raise again(error, self._quiet_until - now)
-            self._peek_at = now + _PEEK_S
+            self._peek_at = now + PEEK_S
             return self._flight.join(partial(self._peek, error), here=inline)
         return self._begin(early=False, inline=inline)
 
