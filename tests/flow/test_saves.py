@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from worlds import Flight, Process, World
 
-from connector.effects import Effect, Post, Save
+from connector.effects import Acquire, Effect, Load, Post, Save
 from connector.errors import RenewalError
-from connector.record import Record
+from connector.flow import save_late
+from connector.record import Death, Record, Spending
 from connector.secret import Secret
+from connector.token import Token
+from connector.tokenstore import VersionConflict
 
 
 def up_to(world: World, flight: Flight, kind: type[Effect]) -> None:
@@ -150,3 +155,53 @@ def test_a_token_in_doubt_is_not_shown_while_the_access_token_works() -> None:
     error = to_its_end(world, second)
     assert isinstance(error, RenewalError)
     assert (error.code, second.calls) == ("in_doubt", 0)
+
+
+MADE = Token(access_token=Secret("a"), refresh_token=Secret("kept"), obtained_at=1.0)
+SHOWN = Spending(presents=Secret("kept").fingerprint, holder="another", at=2.0)
+
+
+@pytest.mark.parametrize("spending", [None, SHOWN])
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_late_save_leaves_what_became_of_its_refresh_token(spending: Spending | None, dead: bool) -> None:
+    """The server gave no other refresh token. One that was refused since, or whose fate is unknown since, stays
+    so: only where neither is written down does the late record take the place of the one in the store.
+    """
+    unsaved = Record(token=MADE, unsaved=True, spending=replace(SHOWN, holder="one"))
+    death = Death(presents=SHOWN.presents, at=3.0, words="no") if dead else None
+    stored = Record(version=7, token=MADE, spending=spending, death=death)
+    flow = save_late(unsaved)
+    assert isinstance(next(flow), Save)
+    assert isinstance(flow.throw(VersionConflict("somebody saved first")), Load)
+    try:
+        asked = flow.send(stored)
+    except StopIteration as done:
+        assert done.value == stored
+        assert spending or dead
+        return
+    assert isinstance(asked, Save)
+    assert not spending
+    assert not dead
+    assert (asked.record.version, asked.record.spending, asked.record.unsaved) == (7, None, False)
+
+
+@pytest.mark.parametrize("times", [0, 1, 2, 9])
+def test_whoever_is_held_up_beside_the_lease_asks_again(times: int) -> None:
+    """How far the store's clock is ahead cannot be told by an answer that was long on its way: three are enough."""
+    world = World()
+    flight = world.begin(Process("one", 0.0), "a")
+    assert flight is not None
+    asks = 0
+    for _ in range(30):
+        if isinstance(flight.effect, Post):
+            break
+        asked = isinstance(flight.effect, Acquire)
+        asks += asked
+        world.step(flight)
+        if asked and asks <= times:
+            world.now += 5
+    assert isinstance(flight.effect, Post)
+    assert asks == min(times + 1, 3)
+    assert isinstance(
+        to_its_end(world, flight), Record
+    )  # and the lease is long enough for the call, see worlds
