@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import httpx
 
 from connector import pipeline
 from connector.plugins import snaps_file, snaps_http, snaps_shape
+from connector.plugins.snaps_http import read
 from connector.result import RunResult
 from connector.snap import PipelineSpec, Snap, StepSpec
 
@@ -165,3 +166,71 @@ def lines(file: Path) -> list[Any]:
 
     text = file.read_text("utf-8")
     return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def numbers(documents: Any, context: Any) -> Iterator[dict[str, Any]]:
+    """An endless source."""
+    n = 0
+    while True:
+        yield {"n": n}
+        n += 1
+
+
+def ten(documents: Any, context: Any) -> Iterator[dict[str, Any]]:
+    """A source of ten."""
+    yield from ({"n": n} for n in range(10))
+
+
+class OddFails:
+    """A class snap to which odd numbers are an error."""
+
+    def process(self, document: dict[str, Any], context: Any) -> dict[str, Any]:
+        if document["n"] % 2:
+            raise ValueError(f"{document['n']} is odd")
+        return document
+
+
+ROWS = [{"id": n} for n in range(1_000)]
+
+
+def get(**options: Any) -> dict[str, Any]:
+    """A step that reads."""
+    return {"snap": "http.read", "account": "a", "with": {"path": "/rows", **options}}
+
+
+def put(**options: Any) -> dict[str, Any]:
+    """A step that writes."""
+    return {"snap": "http.write", "account": "a", "with": {"path": "/rows/{id}", **options}}
+
+
+def listing(
+    rows: list[dict[str, Any]],
+    *,
+    most: int = 10**6,
+    hidden: frozenset[int] = frozenset(),
+    total: bool = False,
+) -> Callable[[httpx.Request], httpx.Response]:
+    """An API that pages by offset and page, gives at most `most` rows, and hides some after the limit."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        query = request.url.params
+        size = min(int(query.get("limit", query.get("per_page", most))), most)
+        start = int(query.get("offset", (int(query.get("page", 1)) - 1) * size))
+        page = [row for row in rows[start : start + size] if row["id"] not in hidden]
+        return httpx.Response(200, json=page, headers={"X-Total-Count": str(len(rows))} if total else {})
+
+    return answer
+
+
+class Direct:
+    """A context for calling http.read itself, where a fixture would cost each Hypothesis example."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        transport = httpx.MockTransport(answer)
+        self.client = httpx.Client(base_url="https://api.example.com", transport=transport)
+        self.preview = False
+        self.account = "a"
+
+    def read(self, **options: Any) -> list[dict[str, Any]]:
+        with self.client:
+            return list(read([{}], self, path="/rows", **options))  # type: ignore[arg-type]
