@@ -21,6 +21,10 @@ from connector.vault import open_vault
 KINDS = ("sync", "asyncio", "trio")
 NOW = 1_800_000_000.0
 CANARY = "canary-5d1f0b7a42"
+API = "https://api.acme.example"
+TOKEN = {"url": "https://login.acme.example/token"}
+LOGIN = "POST login.acme.example/token"
+ACCOUNT = {"client_id": "me", "client_auth": "none"}
 
 
 @dataclass
@@ -84,6 +88,11 @@ class Room:
     def asked(self, path: str) -> list[httpx.Request]:
         """The requests to a path, in order."""
         return [request for request in self.seen if request.url.path == path]
+
+
+def endpoint(**more: Any) -> dict[str, Any]:
+    """A server with client credentials and what a test adds."""
+    return {"grants": ["client_credentials"], "token": TOKEN, "api": {"base_url": API}, **more}
 
 
 def form(request: httpx.Request) -> dict[str, str]:

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from endpoint_room import CANARY, Room, form, get
+from endpoint_room import API, CANARY, TOKEN, Room, endpoint, form, get
 
 from connector.errors import ConnectorError
-
-API = "https://api.acme.example"
-TOKEN = {"url": "https://login.acme.example/token"}
 
 
 def test_a_request_is_signed(kind: str, tmp_path: Path) -> None:
@@ -59,12 +56,7 @@ def test_a_derived_parameter(tmp_path: Path) -> None:
     """prepare_token_request: a parameter made of the others, as shop platforms ask for, at each renewal too."""
     room = Room(
         tmp_path,
-        {
-            "grants": ["client_credentials"],
-            "plugin": "acme_hooks:Acme",
-            "token": TOKEN,
-            "api": {"base_url": API},
-        },
+        endpoint(plugin="acme_hooks:Acme"),
         {"client_id": "me", "client_secret": "${env:ACME_SECRET}"},
     )
     room.hooks(
@@ -276,12 +268,7 @@ def test_a_hook_that_fails(body: str, tmp_path: Path) -> None:
     """It is named in an error of the promised kind, and nothing it worked with is shown."""
     room = Room(
         tmp_path,
-        {
-            "grants": ["client_credentials"],
-            "plugin": "acme_hooks:Acme",
-            "token": TOKEN,
-            "api": {"base_url": API},
-        },
+        endpoint(plugin="acme_hooks:Acme"),
         {"client_id": "me", "client_secret": "${env:ACME_SECRET}"},
     )
     room.hooks(f"from connector.endpointhooks import *\nclass Acme(EndpointHooks):\n    {body}\n")

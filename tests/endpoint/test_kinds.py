@@ -10,11 +10,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from endpoint_room import CANARY, Room, get
+from endpoint_room import API, CANARY, Room, get
 
 from connector.errors import ManifestError, NotAuthorizedError
 
-API = "https://api.acme.example"
 KEY = "${env:ACME_KEY}"
 
 

@@ -7,24 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from endpoint_room import Room, form, get
+from endpoint_room import ACCOUNT, API, LOGIN, Room, endpoint, form, get
 
 from connector.errors import RenewalError
-
-API = "https://api.acme.example"
-LOGIN = "POST login.acme.example/token"
-ACCOUNT = {"client_id": "me", "client_auth": "none"}
-
-
-def endpoint(**more: Any) -> dict[str, Any]:
-    """A server with client credentials and what a test adds."""
-    return {
-        "grants": ["client_credentials"],
-        "token": {"url": "https://login.acme.example/token"},
-        "api": {"base_url": API},
-        **more,
-    }
-
 
 LONG = {
     "url": "https://login.acme.example/long",

@@ -9,25 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from endpoint_room import CANARY, NOW, Room, get
+from endpoint_room import ACCOUNT, API, CANARY, LOGIN, NOW, Room, endpoint, get
 
 from connector.errors import ConnectorError, NotAuthorizedError, RenewalError, StoreError
 from connector.store.memory import MemoryStore
 
-API = "https://api.acme.example"
-LOGIN = "POST login.acme.example/token"
 LONG = "POST login.acme.example/long"
-ACCOUNT = {"client_id": "me", "client_auth": "none"}
-
-
-def endpoint(**more: Any) -> dict[str, Any]:
-    """A server with client credentials and what a test adds."""
-    return {
-        "grants": ["client_credentials"],
-        "token": {"url": "https://login.acme.example/token"},
-        "api": {"base_url": API},
-        **more,
-    }
 
 
 EXCHANGE = {

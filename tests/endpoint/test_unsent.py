@@ -8,13 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from endpoint_room import CANARY, Room, get
+from endpoint_room import API, CANARY, TOKEN, Room, get
 
 from connector.errors import ConnectorError, NotAuthorizedError, PluginError, SecretMissingError
 from connector.identity import identify
 
-API = "https://api.acme.example"
-TOKEN = {"url": "https://login.acme.example/token"}
 KEYS: dict[str, Any] = {"grants": ["api_key"], "api": {"base_url": API}}
 
 
