@@ -41,7 +41,8 @@ def plugin_check(files: tuple[str, ...], quiet: bool, as_json: bool) -> None:
         say(f"{count} problem{'' if count == 1 else 's'} in {number}")
         sys.exit(WRONG)
     if not as_json:
-        say(f"{number}, no problems")
+        unplayed = sum(bool(grant.unplayed) for report in reports for grant in report.grants)
+        say(f"{number}, no problems{f', {unplayed} not played' if unplayed else ''}")
 
 
 def _problems(reports: list[EndpointReport]) -> list[object]:
@@ -55,7 +56,8 @@ def _show(reports: list[EndpointReport]) -> None:
             shown.add_column(column)
         for grant in report.grants:
             verdict = "wrong" if grant.problems else "good"
-            shown.add_row(grant.grant, verdict, Text(printable(_played(grant))))
+            said = f"nothing: {grant.unplayed}" if grant.unplayed else _played(grant)
+            shown.add_row(grant.grant, "" if grant.unplayed else verdict, Text(printable(said)))
         if report.flaws:
             shown.add_row("", "wrong", "nothing: the file has problems")
         show(shown)

@@ -25,9 +25,14 @@ class Part:
 
 @dataclass(slots=True, kw_only=True)
 class GrantReport:
-    """Everything that was played with one grant."""
+    """Everything that was played with one grant.
+
+    Attributes:
+        unplayed: why nothing could be played; empty: it was.
+    """
 
     grant: str
+    unplayed: str = ""
     parts: list[Part] = field(default_factory=list)
 
     @property
@@ -40,6 +45,7 @@ class GrantReport:
         return {
             "grant": self.grant,
             "ok": not self.problems,
+            "unplayed": self.unplayed,
             "played": [{"name": p.name, "words": p.words, "ok": not p.problems} for p in self.parts],
             "problems": [problem_json(problem) for problem in self.problems],
         }

@@ -69,6 +69,22 @@ def test_as_json(tmp_path: Path) -> None:
     assert endpoint["grants"][0]["played"][0] == {"name": "login", "words": "by itself", "ok": True}
 
 
+def test_hooks_are_not_played(tmp_path: Path) -> None:
+    """A file whose Python hooks do the work is not called good: it says that nothing was played, and why."""
+    path = tmp_path / "acme.yaml"
+    path.write_text(GOOD + "plugin: acme_hooks:Acme\n")
+    hooks = "from connector.endpointhooks import EndpointHooks\n\nclass Acme(EndpointHooks):\n    pass\n"
+    (tmp_path / "acme_hooks.py").write_text(hooks)
+    code, out, err = run(str(path))
+    assert code == 0, err
+    assert "good" not in out
+    assert "nothing: its Python hooks" in out
+    assert err == "1 endpoint, no problems, 1 not played\n"
+    (grant,) = json.loads(run("--json", str(path))[1])["endpoints"][0]["grants"]
+    assert grant["unplayed"]
+    assert grant["played"] == []
+
+
 def test_there_is_no_such_file(tmp_path: Path) -> None:
     """A file that is not there is an error of its own."""
     code, _, err = run(str(tmp_path / "none.yaml"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import SkipTest
 
 import pytest
 import yaml
@@ -39,6 +40,20 @@ def test_a_failing_file_fails_the_test_that_is_about_it() -> None:
     Failing().test_tokens_are_renewed()
     with pytest.raises(AssertionError, match="test request"):
         Failing().test_the_other_calls_fit()
+
+
+def test_what_is_not_played_does_not_pass(tmp_path: Path) -> None:
+    """A file with Python hooks: its tests are skipped, and say why; that the file is sound is tested."""
+    hooks = "from connector.endpointhooks import EndpointHooks\n\nclass Acme(EndpointHooks):\n    pass\n"
+    (tmp_path / "acme_hooks.py").write_text(hooks)
+    (tmp_path / "acme.yaml").write_text(yaml.safe_dump({**CLIENT, "plugin": "acme_hooks:Acme"}))
+
+    class Hooked(EndpointContract):
+        endpoint = tmp_path / "acme.yaml"
+
+    Hooked().test_the_file_is_sound()
+    with pytest.raises(SkipTest, match="Python hooks"):
+        Hooked().test_tokens_are_renewed()
 
 
 def test_a_problem_names_file_line_and_key(tmp_path: Path) -> None:
