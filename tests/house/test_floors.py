@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +160,16 @@ def test_every_module_has_a_place() -> None:
     standing = {module for module in MODULES if wing(module) == "house"}
     assert sorted(standing - PLACE.keys()) == [], "give these a floor in FLOORS and in docs/design.md"
     assert sorted(PLACE.keys() - standing) == [], "these have a floor and no file"
+
+
+def test_docs_design_knows_every_module() -> None:
+    """By its name, or by that of its folder."""
+    page = set(re.findall(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)*", (ROOT / "docs/design.md").read_text("utf-8")))
+    names = {
+        module.removeprefix("connector.") for module in PLACE.keys() - {"connector", "connector.__main__"}
+    }
+    unknown = sorted(name for name in names if not {name, name.partition(".")[0]} & page)
+    assert unknown == [], "say in docs/design.md what these are"
 
 
 def test_imports_lead_downwards() -> None:
