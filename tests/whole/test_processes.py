@@ -14,9 +14,10 @@ import json, sys, time
 import connector
 
 statuses, fingerprints, errors = [], set(), []
-ends = time.monotonic() + float(sys.argv[2])
+ends, enough, patience = time.monotonic() + float(sys.argv[2]), int(sys.argv[3]), time.monotonic() + 25
 with connector.open(sys.argv[1]) as host, host.client("main") as http:
-    while time.monotonic() < ends:
+    # On a machine that is busy the requests are what takes long.
+    while time.monotonic() < (ends if len(statuses) > enough else patience):
         try:
             statuses.append(http.get("/api/items", params={"limit": 1}).status_code)
             fingerprints.add(host.token("main").fingerprint)
@@ -37,7 +38,7 @@ def test_four_processes_share_one_login(world: World) -> None:
     settings = {"lifetime": "2"}
     host = world.open({"main": world.account(settings=settings)})
     host.adopt("main", world.login(lifetime_s=2))
-    command = [sys.executable, "-c", _WORKER, str(world.folder / "manifest.yaml"), "5"]
+    command = [sys.executable, "-c", _WORKER, str(world.folder / "manifest.yaml"), "5", "20"]
     environment = {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
     workers = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

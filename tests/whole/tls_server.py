@@ -45,6 +45,19 @@ class Pair:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
 
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def issue(name: str, by: Pair | None = None) -> Pair:
     """A certificate for 127.0.0.1, signed by another; without one it is an authority of its own."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -62,6 +75,9 @@ def issue(name: str, by: Pair | None = None) -> Pair:
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+    if by is None:
+        # Python 3.13 and later ask it of an authority (ssl.VERIFY_X509_STRICT).
+        builder = builder.add_extension(_SIGNS, critical=True)
     signer = by.key if by else key
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     builder = builder.add_extension(issuer, critical=False)
