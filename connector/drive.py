@@ -37,11 +37,12 @@ from connector.jwts import new_dpop_key
 from connector.moment import Moment, steady_beside
 from connector.observe import Field, who
 from connector.observing import calling, of_answer, tell_holder, tell_store
-from connector.post import Poster, tls_context
+from connector.post import Poster
 from connector.reading import clock_of, retry_after
 from connector.record import Record
 from connector.reply import Reply
 from connector.resting import Resting
+from connector.route import tls_context
 from connector.seal import Sealer
 from connector.secret import Secret
 from connector.template import TemplateError, origin_of

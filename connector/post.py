@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import ssl
 import threading
 import time
 import zlib
@@ -17,18 +16,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from connector.account import TlsFiles
 from connector.effects import NoReply
 from connector.errors import ConnectorError
 from connector.reading import cleaned
 from connector.reply import Reply
+from connector.route import system_transport, through
 from connector.secret import Secret
-from connector.template import is_loopback
 from connector.tokenrequest import TokenRequest
+from connector.wirewords import of_trust
 
 SIZE_LIMIT = 1 << 20
 _NOT_SENT = (
@@ -79,8 +77,10 @@ class Poster:
         except httpx.LocalProtocolError as error:
             return _impossible(error)
         except _NOT_SENT as error:
-            words = _words(f"{wire.url.host} could not be reached", error, request.secrets)
-            return NoReply(sent=False, words=words)
+            where = f"{wire.url.host} could not be reached{'' if own else through(wire.url)}"
+            words = _words(where, error, request.secrets)
+            trust = of_trust(error)
+            return NoReply(sent=False, words=f"{words}; {trust}" if trust else words)
         except _TooLate:
             return NoReply(sent=False, words=patience.words())
         except httpx.HTTPError as error:
@@ -219,50 +219,6 @@ def _impossible(error: Exception) -> NoReply:
 def _words(what: str, error: Exception, secrets: tuple[Secret, ...]) -> str:
     text = cleaned(str(error), secrets)[:160]
     return f"{what} ({type(error).__name__}{': ' + text if text else ''})"
-
-
-def system_transport(url: httpx.URL, tls: TlsFiles | None = None) -> httpx.HTTPTransport:
-    """A transport for one call: TLS verified, a proxy as the environment says, loopback always direct."""
-    return httpx.HTTPTransport(
-        proxy=proxy_for(url),
-        limits=httpx.Limits(max_keepalive_connections=0),
-        trust_env=True,
-        verify=tls_context(tls),
-    )
-
-
-def tls_context(tls: TlsFiles | None) -> ssl.SSLContext | bool:
-    """What httpx is given as ``verify``: the system's checks, or an account's own files (RFC 8705).
-
-    Raises ConnectorError ``tls_unusable`` for files that cannot be used.
-    """
-    if tls is None:
-        return True
-    try:
-        context = ssl.create_default_context(cafile=tls.ca or None)
-        if tls.certificate:
-            # An encrypted key must not make a pipeline at 3 a.m. ask a terminal for its password.
-            context.load_cert_chain(tls.certificate, tls.private_key or None, password=lambda: b"")
-    except OSError as error:  # ssl.SSLError is one
-        named = ", ".join(path for path in (tls.certificate, tls.private_key, tls.ca) if path)
-        reason = f"{error.strerror or type(error).__name__} ({named}; encrypted, cut short, or not a pair?)"
-    else:
-        return context
-    raise ConnectorError(
-        "the files of the account's own TLS cannot be used",
-        code="tls_unusable",
-        reason=reason,
-        resolution="check `tls:` of the account: PEM files, the key without a password",
-    )
-
-
-def proxy_for(url: httpx.URL) -> str | None:
-    """The proxy the environment names for a URL, in the way of the standard library."""
-    if is_loopback(url.host) or proxy_bypass(url.host):
-        return None
-    found = getproxies()
-    proxy = found.get(url.scheme) or found.get("all")
-    return (proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
 class _Unlogged(threading.local):

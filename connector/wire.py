@@ -15,7 +15,7 @@ import httpx
 from connector.account import TlsFiles
 from connector.errors import ConnectorError
 from connector.lives import forks
-from connector.post import proxy_for, tls_context
+from connector.route import by, proxy_for, tls_context
 
 # Set in a request's extensions that goes to one of the account's own hosts: only they are shown its
 # certificate, and only they are checked against its own CA.
@@ -84,7 +84,8 @@ class Wire(httpx.BaseTransport):
             if (before := _before(key, self._ways)) is None:
                 raise
             return before
-        way = self._ways[key] = httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
+        with by(proxy):
+            way = self._ways[key] = httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
         return way
 
     def close(self) -> None:
@@ -128,7 +129,8 @@ class AsyncWire(httpx.AsyncBaseTransport):
             if (before := _before(key, self._ways)) is None:
                 raise
             return before
-        way = self._ways[key] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
+        with by(proxy):
+            way = self._ways[key] = httpx.AsyncHTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
         return way
 
     async def aclose(self) -> None:

@@ -16,6 +16,9 @@ _NO_SUCH_HOST = (
     "getaddrinfo failed",
     "name does not resolve",
 )
+# What Python says of a certificate that leads to no authority it knows; OpenSSL's words follow it.
+_NO_TRUST = "certificate_verify_failed"
+_TRUST = "a company's own authority is named by SSL_CERT_FILE, or by `tls: {ca: ...}` of the account"
 _TIMEOUTS = {
     httpx.ConnectTimeout: ("connect", "no connection was made"),
     httpx.ReadTimeout: ("read", "no answer came"),
@@ -40,6 +43,8 @@ def why(error: Exception) -> str:
         closed = str(error).lower().startswith(("server disconnected", "peer closed"))
         what = "the server closed the connection before its answer was complete"
         return f"{kind}: {what if closed else 'what the server sent is no HTTP'}"
+    if isinstance(error, httpx.ProxyError):
+        return f"{kind}: the proxy let nothing through{_status(error)}"
     if isinstance(error, httpx.NetworkError) and str(error):
         return f"{kind}: {str(error)[:200]}"
     return kind
@@ -53,7 +58,22 @@ def advice(error: Exception) -> str:
         return "Raise `timeout`, or ask for less at once."
     if isinstance(error, httpx.ConnectError) and any(said in str(error).lower() for said in _NO_SUCH_HOST):
         return "Check the name of the host, and the proxy if there is one."
+    if isinstance(error, httpx.ProxyError):
+        return "Look at HTTPS_PROXY and NO_PROXY, and at what the proxy allows."
+    if trust := of_trust(error):
+        return f"See whose certificate it is: {trust}."
     return "Try again later."
+
+
+def of_trust(error: Exception) -> str:
+    """What to do where a server's certificate was not believed; empty for any other trouble."""
+    return _TRUST if isinstance(error, httpx.ConnectError) and _NO_TRUST in str(error).lower() else ""
+
+
+def _status(error: httpx.ProxyError) -> str:
+    # Its number only: the words beside it are the proxy's.
+    number = str(error)[:3]
+    return f" ({number})" if number.isdecimal() else ""
 
 
 def _timeout(error: httpx.TimeoutException) -> str:

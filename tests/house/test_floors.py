@@ -48,6 +48,7 @@ FLOORS: dict[float, str] = {
     4.005: "store.pgdoor",
     4.01: "store.pgwire store.redisurl",
     4.02: "store.postgresql store.redis",
+    4.05: "route",
     4.1: "keys post store",
     4.2: "discovery vault wire",
     4.3: "drive",

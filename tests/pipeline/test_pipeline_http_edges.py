@@ -94,6 +94,13 @@ def test_timeouts(room: Room, timeout: Any, connect_s: float) -> None:
         ),
         (httpx.RemoteProtocolError("illegal status line: b'canary'"), "is no HTTP", "Try again"),
         (httpx.ConnectTimeout("t"), "no connection was made within", "Try again"),
+        (httpx.ProxyError("407 canary"), "let nothing through (407)", "Look at HTTPS_PROXY"),
+        (httpx.ProxyError("canary"), "let nothing through", "Look at HTTPS_PROXY"),
+        (
+            httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed"),
+            "self-signed",
+            "SSL_CERT_FILE",
+        ),
         (httpx.UnsupportedProtocol("canary"), "no absolute http or https URL", "base URL"),
     ],
 )

@@ -7,8 +7,10 @@ import ipaddress
 import socket
 import ssl
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 from cryptography import x509
@@ -17,8 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from raw_server import SECRET, RawServer, reply, token_request
 
 from connector.effects import NoReply
-from connector.post import Poster, proxy_for
+from connector.errors import ConnectorError
+from connector.post import Poster
 from connector.reply import Reply
+from connector.route import proxy_for
+from connector.wire import AsyncWire, Wire
 
 
 def carrying_a_secret(url: str) -> Reply | NoReply:
@@ -73,6 +78,39 @@ def test_others_go_through_the_proxy(server: RawServer, monkeypatch: pytest.Monk
     [seen] = server.requests
     assert seen.startswith(b"CONNECT login.example.com:443 HTTP/1.1\r\n")
     assert SECRET.encode() not in seen
+    assert f"could not be reached through the proxy {httpx.URL(server.url).netloc.decode()}" in outcome.words
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("socks5://robot:canary@proxy.example.com:1080", "proxy.example.com:1080 is a SOCKS proxy"),
+        ("ftp://robot:canary@proxy.example.com:2121", "proxy.example.com:2121 is no URL of a proxy"),
+        ("http://robot:canary@proxy.example.com:port", "is no URL of a proxy"),
+        ("robot:canary@proxy.example.com:port", "is no URL of a proxy"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used(proxy: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Token calls and requests say so alike, without its password, and nothing was sent."""
+    if find_spec("socksio") is not None:
+        pytest.fail("this test is about a machine without the package socksio")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    url = "https://login.example.com/token"
+    outcome = carrying_a_secret(url)
+    assert isinstance(outcome, NoReply)
+    assert (outcome.sent, words in outcome.words) == (False, True), outcome.words
+    with Wire() as wire, pytest.raises(ConnectorError) as caught:
+        wire.handle_request(httpx.Request("GET", url))
+
+    async def request() -> None:
+        async with AsyncWire() as wire:
+            await wire.handle_async_request(httpx.Request("GET", url))
+
+    with pytest.raises(ConnectorError) as caught_too:
+        anyio.run(request)
+    for said in (caught.value, caught_too.value):
+        assert (said.code, words in said.reason) == ("proxy_unusable", True)
+        assert "canary" not in outcome.words + str(said)
 
 
 def test_a_server_that_speaks_no_tls_gets_nothing(server: RawServer) -> None:
@@ -121,6 +159,7 @@ def test_a_certificate_is_verified(certificate: Path, monkeypatch: pytest.Monkey
         outcome = carrying_a_secret(server.url)
         assert isinstance(outcome, NoReply)
         assert (outcome.sent, "certificate" in outcome.words.lower()) == (False, True)
+        assert "SSL_CERT_FILE" in outcome.words, "and what to do about it"
         assert server.requests == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         assert isinstance(carrying_a_secret(server.url), Reply)

@@ -26,8 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
 from connector.account import TlsFiles
 from connector.effects import NoReply
 from connector.errors import ConnectorError
-from connector.post import Poster, tls_context
+from connector.post import Poster
 from connector.reply import Reply
+from connector.route import tls_context
 from connector.tokenrequest import TokenRequest
 from connector.wire import OWN, Wire
 
