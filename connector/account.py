@@ -54,6 +54,7 @@ class Account:
         resources: where the token is to be used (RFC 8707).
         dpop: bind tokens to a key of ours (RFC 9449); None: as the endpoint says.
         tls: certificates for TLS with both sides authenticated (RFC 8705), None: none.
+        proxy: URL of the proxy that all its calls go through, or ``direct``; None: as the environment says.
         token_params, authorize_params: extra form fields and authorize parameters, in order; those that came
             from a reference are Secrets.
         header_authenticated: put the token on each request; False: the snap places it itself.
@@ -85,6 +86,7 @@ class Account:
     resources: tuple[str, ...] = ()
     dpop: bool | None = None
     tls: TlsFiles | None = None
+    proxy: Secret | None = None
     token_params: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
     authorize_params: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
     header_authenticated: bool = True

@@ -118,7 +118,7 @@ _REFERENCE_PART = re.compile(r"\$\{([a-z][a-z0-9_+.-]*):")
 
 def _references(spec: AccountSpec) -> Iterator[Problem]:
     """References are whole values, without defaults, and only where a value may come from elsewhere."""
-    allowed: list[tuple[str | int, ...]] = [("client_id",), ("client_secret",)]
+    allowed: list[tuple[str | int, ...]] = [("client_id",), ("client_secret",), ("proxy",)]
     allowed += [(name,) for name in OTHER_SECRETS]
     allowed += [("settings", name) for name in spec.data.get("settings", {})]
     for key in ("token_endpoint_config", "auth_endpoint_config"):
@@ -129,7 +129,9 @@ def _references(spec: AccountSpec) -> Iterator[Problem]:
         if steps not in allowed:
             if _REFERENCE_PART.search(value):
                 message = f"a reference (${{...}}) has no place in {steps[0]}"
-                known = "client_id, client_secret and other secrets, settings and the ..._endpoint_config"
+                known = (
+                    "client_id, client_secret and other secrets, proxy, settings and the ..._endpoint_config"
+                )
                 yield spec.problem(message, *steps, hint=f"references are read in {known}")
             continue
         yield from _reference(spec, steps, value)

@@ -12,7 +12,7 @@ from typing import Any
 
 from connector.account import Account
 from connector.accountspec import OTHER_SECRETS, AccountSpec, looks_like_url, rows, scopes_of, text
-from connector.bindclient import check_client, check_tls, tls_files
+from connector.bindclient import check_client, check_proxy, check_tls, tls_files
 from connector.check import near_miss, shorten
 from connector.endpoint import Endpoint, endpoint_from_spec
 from connector.endpointfile import RawEndpoint, build, known_words
@@ -245,6 +245,15 @@ class _Binding:
         self.known_scheme(ref)
         return ref
 
+    def proxy(self) -> Secret | None:
+        if "proxy" not in self.data:
+            return None
+        waiting = len(self.unresolved) + len(self.missing) + len(self.problems)
+        found = str(self.value(self.data["proxy"], "proxy"))
+        if len(self.unresolved) + len(self.missing) + len(self.problems) == waiting:
+            self.problems += check_proxy(self.spec, found)
+        return Secret(found)
+
     def others(self) -> Mapping[str, SecretRef | Secret]:
         found = {name: self.secret(name) for name in OTHER_SECRETS}
         return MappingProxyType({name: said for name, said in found.items() if said is not None})
@@ -278,6 +287,7 @@ class _Binding:
             resources=(said,) if isinstance(said := data.get("resource", ()), str) else tuple(said),
             dpop=data.get("dpop"),
             tls=tls_files(self.spec),
+            proxy=self.proxy(),
             scopes=tuple(scopes_of(data)),
             settings=MappingProxyType(settings),
             auto_refresh=data.get("auto_refresh", True),

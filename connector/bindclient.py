@@ -11,6 +11,7 @@ from connector.clientauth import WITH_CERTIFICATE, WITH_SECRET
 from connector.errors import Problem
 from connector.filling import mentioned
 from connector.othergrants import WITHOUT_CLIENT
+from connector.route import misread
 from connector.secret import Secret
 from connector.urlcheck import on_loopback
 
@@ -161,6 +162,17 @@ def _literals(spec: AccountSpec, account: Account) -> Iterator[Problem]:
         hint = "write ${env:NAME} or ${file:path}, and put the secret there"
         for place in places:
             yield spec.problem("a secret may not stand in the manifest itself", *place, hint=hint)
+
+
+def check_proxy(spec: AccountSpec, proxy: str) -> Iterator[Problem]:
+    """A proxy that is none, and a password that stands in the manifest."""
+    if wrong := misread(proxy):
+        what = "what it leads to is no proxy" if spec.reference("proxy") else "that is no proxy"
+        hint = "write http://host:port, https://host:port, socks5://host:port, or direct"
+        yield spec.problem(f"{what}: {wrong}", "proxy", hint=hint)
+    elif spec.reference("proxy") is None and "@" in proxy:
+        hint = "take the whole URL from elsewhere: proxy: ${env:EGRESS_PROXY}"
+        yield spec.problem("user and password of a proxy do not belong into the manifest", "proxy", hint=hint)
 
 
 def tls_files(spec: AccountSpec) -> TlsFiles | None:

@@ -106,7 +106,9 @@ class Discovery:
         for url in place.urls:
             headers = (("Accept", "application/json"),)
             reply = self._poster.post(
-                TokenRequest(method="GET", url=url, headers=headers, body=b"", tls=account.tls)
+                TokenRequest(
+                    method="GET", url=url, headers=headers, body=b"", tls=account.tls, proxy=account.proxy
+                )
             )
             if isinstance(reply, NoReply):
                 words = reply.words

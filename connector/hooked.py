@@ -181,6 +181,7 @@ def _calls(
             body=step.body or b"",
             secrets=secrets,
             tls=account.tls,
+            proxy=account.proxy,
         )
         got: Reply | NoReply = yield Post(request, until=until)
         if isinstance(got, NoReply):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO
 
@@ -28,6 +29,7 @@ from connector.observe import unwatch
 from connector.opening import Opening
 from connector.post import Poster
 from connector.result import Listener, RunResult
+from connector.route import proxy_for
 from connector.secret import Hidden
 from connector.snap import PipelineSpec
 from connector.source import Counts
@@ -134,7 +136,7 @@ class Host:
             if self._closed:
                 raise closed()
             if wire is None:
-                wire = self._wires[account] = self._new_wire(**_tls(source.account))
+                wire = self._wires[account] = self._new_wire(**_route(source.account))
                 self._closing.callback(wire.close)
         gate = Gate(wire, lambda: self._closed)
         return Transport(source, gate, close_inner=False, sleep=self._sleep)
@@ -142,7 +144,7 @@ class Host:
     def async_transport(self, account: str) -> httpx.AsyncBaseTransport:
         """The asynchronous transport alone; whoever takes it closes it."""
         source = self._login(account).source
-        wire = self._new_async_wire(**_tls(source.account))
+        wire = self._new_async_wire(**_route(source.account))
         gate = AsyncGate(wire, lambda: self._closed)
         return AsyncTransport(source, gate, sleep=self._async_sleep)
 
@@ -357,5 +359,7 @@ class Host:
         raise wrong
 
 
-def _tls(account: Account) -> dict[str, Any]:
-    return {} if account.tls is None else {"tls": account.tls}
+def _route(account: Account) -> dict[str, Any]:
+    # Only what is the account's own: a wire that a test brings along may know of neither.
+    found: dict[str, Any] = {} if account.tls is None else {"tls": account.tls}
+    return found if account.proxy is None else {**found, "proxy": partial(proxy_for, said=account.proxy)}

@@ -66,7 +66,7 @@ class Poster:
         try:
             wire = self._wire(request, patience)
             own = self._transport
-            transport = own(wire.url) if own else system_transport(wire.url, request.tls)
+            transport = own(wire.url) if own else system_transport(wire.url, request.tls, request.proxy)
         except ConnectorError as error:
             return NoReply(sent=False, words=str(error))
         except (httpx.InvalidURL, ValueError, OSError) as error:
@@ -77,7 +77,7 @@ class Poster:
         except httpx.LocalProtocolError as error:
             return _impossible(error)
         except _NOT_SENT as error:
-            where = f"{wire.url.host} could not be reached{'' if own else through(wire.url)}"
+            where = f"{wire.url.host} could not be reached{'' if own else through(wire.url, request.proxy)}"
             words = _words(where, error, request.secrets)
             trust = of_trust(error)
             return NoReply(sent=False, words=f"{words}; {trust}" if trust else words)

@@ -14,11 +14,20 @@ import httpx
 
 from connector.account import TlsFiles
 from connector.errors import ConnectorError
+from connector.secret import Secret
 from connector.template import is_loopback
 
+DIRECT = "direct"
+SCHEMES = ("http", "https", "socks5", "socks5h")
 
-def proxy_for(url: httpx.URL) -> str | None:
-    """The proxy the environment names for a URL, in the way of the standard library; none for loopback."""
+
+def proxy_for(url: httpx.URL, said: Secret | None = None) -> str | None:
+    """The proxy for a URL: an account's own, or the one that the environment names, never for loopback.
+
+    The environment is read in the way of the standard library.
+    """
+    if said is not None:
+        return None if said.reveal() == DIRECT else said.reveal()
     if is_loopback(url.host) or proxy_bypass(url.host):
         return None
     found = getproxies()
@@ -26,9 +35,22 @@ def proxy_for(url: httpx.URL) -> str | None:
     return (proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
-def through(url: httpx.URL) -> str:
+def misread(proxy: str) -> str:
+    """Why that is neither ``direct`` nor the URL of a proxy, without quoting it; empty: it is."""
+    if proxy == DIRECT:
+        return ""
+    try:
+        url = httpx.URL(proxy)
+    except httpx.InvalidURL:
+        return "it is no URL"
+    if url.scheme not in SCHEMES:
+        return "it does not begin with http://, https:// or socks5://"
+    return "" if url.host and url.path in ("", "/") else "it is not host and port alone"
+
+
+def through(url: httpx.URL, said: Secret | None = None) -> str:
     """`` through the proxy host:port``, or nothing where the way to a URL is direct."""
-    proxy = proxy_for(url)
+    proxy = proxy_for(url, said)
     return f" through the proxy {_place(proxy)}" if proxy else ""
 
 
@@ -48,10 +70,10 @@ def by(proxy: str | None) -> Iterator[None]:
     else:
         return
     raise ConnectorError(
-        "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used",
+        "the proxy of the account, or of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, cannot be used",
         code="proxy_unusable",
         reason=reason,
-        resolution=f"{resolution}; or name the host in NO_PROXY",
+        resolution=resolution,
     )
 
 
@@ -80,12 +102,14 @@ def tls_context(tls: TlsFiles | None) -> ssl.SSLContext | bool:
     )
 
 
-def system_transport(url: httpx.URL, tls: TlsFiles | None = None) -> httpx.HTTPTransport:
-    """A transport for one call: TLS verified, a proxy as the environment says, loopback always direct.
+def system_transport(
+    url: httpx.URL, tls: TlsFiles | None = None, said: Secret | None = None
+) -> httpx.HTTPTransport:
+    """A transport for one call: TLS verified, through the proxy for that URL (`proxy_for`).
 
     Raises ConnectorError ``tls_unusable`` or ``proxy_unusable``.
     """
-    proxy, verify = proxy_for(url), tls_context(tls)
+    proxy, verify = proxy_for(url, said), tls_context(tls)
     with by(proxy):
         return httpx.HTTPTransport(
             proxy=proxy, limits=httpx.Limits(max_keepalive_connections=0), trust_env=True, verify=verify

@@ -32,6 +32,7 @@ class TokenRequest:
         secrets: everything in it that must not appear in a message.
         dpop_key: what the token it asks for will be bound to; None: nothing.
         tls: files of the account's own TLS; None: the system's.
+        proxy: URL of the account's own proxy, or ``direct``; None: as the environment says.
         patience_s: how long to wait for the answer, for servers that hold it back; None: as usual.
     """
 
@@ -43,6 +44,7 @@ class TokenRequest:
     secrets: tuple[Secret, ...] = ()
     dpop_key: Secret | None = None
     tls: TlsFiles | None = None
+    proxy: Secret | None = None
     patience_s: float | None = None
 
 
@@ -134,6 +136,7 @@ def build(
         secrets=(*hidden, *_secrets(account, credentials, shown, headers.get("Authorization"), values)),
         dpop_key=dpop_key,
         tls=account.tls,
+        proxy=account.proxy,
         patience_s=patience_s,
     )
 

@@ -1,4 +1,4 @@
-"""What really sends: httpx transports, one per proxy that the environment names, loopback always direct.
+"""What really sends: httpx transports, one per proxy of the account or the environment (`route.proxy_for`).
 
 Needed because a client that is given a transport no longer looks at HTTPS_PROXY and NO_PROXY itself.
 """

@@ -147,6 +147,13 @@ ACCOUNTS = [
         "allow_password_grant: true",
     ),
     bare("key without a place", "tls: {certificate: §nowhere.pem}", "no such file"),
+    bare("proxy that is none", "proxy: §ftp://proxy.example.com", "that is no proxy", "or direct"),
+    bare(
+        "proxy with its password",
+        f"proxy: §http://robot:{CANARY}@proxy.example.com:3128",
+        "do not belong into the manifest",
+        "${env:EGRESS_PROXY}",
+    ),
     bare("resource with fragment", "resource: §https://api.example.com/#x", "RFC 8707"),
     bare("literal key", f"private_key: §{CANARY}", "a secret may not stand in the manifest itself"),
     bare("token for another grant", "§subject_token: ${env:T}", "belongs to grant: token_exchange"),
