@@ -10,7 +10,8 @@ What it promises:
   after the journal says so;
 - a reply is saved before anybody uses it, on the version it was made from, or merged with what came between;
 - one whose fate is unknown (no answer, 5xx) is *in doubt*: it is tried again, with growing pauses and after
-  the journal was counted up, since without an answer there is nothing left to lose;
+  the journal was counted up, since without an answer nothing is left to lose; that of another only after
+  that one was given the time to hear an answer and to save it;
 - a refusal is final only after the store was read once more and still shows the same refresh token.
 """
 
@@ -86,13 +87,13 @@ def renew(wish: Wish) -> Flow:
     )
 
 
-_ROUNDS = 5
+_ROUNDS, _SAVES = 5, 5
 
 
-def save_late(have: Record) -> Flow:
+def save_late(have: Record, *, tries: int = _SAVES) -> Flow:
     """Save a record that the store failed to take earlier, unless a newer login is there by now."""
     made_from = have.spending.presents if have.spending else ""
-    saved = yield from _keep(have, made_from=made_from, late=True)
+    saved = yield from _keep(have, made_from=made_from, late=True, tries=tries)
     return saved or Record()
 
 
@@ -144,13 +145,7 @@ def _lease(wish: Wish) -> Generator[Effect, Any, Record | _Leased]:
             now = yield Now()
         lease, now, then = yield from _acquire(wish, now)
         if lease.holder == wish.holder:
-            # Counted from before the lease began, so that being held up just then errs to the safe side.
-            return _Leased(
-                ready=ready,
-                until=now.steady + wish.lease_s - wish.call_s,
-                # And by the answer the store's clock is told, since what comes before it is waited for.
-                ahead_s=lease.expires_at - wish.lease_s - then.steady,
-            )
+            return _held(wish, ready, lease, now, then)
         if good:
             return record  # somebody renews it: until that is done it is as good as our clock says
         # The pauses are counted too: where no time goes by, this must not wait for ever.
@@ -208,6 +203,14 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     doubtful(wish, record, now, shared)
     hopeless(wish, record, shared)
     struck(wish, record, shared)
+    if record.spending is not None and record.spending.holder != wish.holder:
+        heard = yield from _listen(wish, leased, record, record.spending)
+        if heard is None:
+            return None
+        leased, now = heard
+        shared = now.steady + leased.ahead_s
+        ready, server_s = _as_of(now, record, leased.ready)
+        leased = replace(leased, ready=ready)
     # A person begins what a person must begin; the hook takes over from there.
     hooked = obtains(wish.account) and (record.token is not None or not wish.grant.interactive)
     request = None if hooked else _request(wish, record, ready)
@@ -239,6 +242,45 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     if told:
         record = replace(record, server_clock=told[-1], clock_of=ready.machine)
     return (yield from _conclude(wish, leased, record, outcome))
+
+
+def _listen(
+    wish: Wish, leased: _Leased, record: Record, spending: Spending
+) -> Generator[Effect, Any, tuple[_Leased, Moment] | None]:
+    """Before the refresh token of another's doubt is shown again: let that one speak.
+
+    It may be calling still, where a store has lost its lease; or it has an answer that the store did not take
+    while it was away, and saves it now. Returns the lease made longer, and the moment; None: something came.
+    """
+    now: Moment = yield Now()
+    calls_s = spending.last + wish.call_s - (now.steady + leased.ahead_s)
+    left_s = max(_HEARD_S, min(calls_s, wish.call_s))
+    while left_s > 0:
+        before = now
+        took: float = yield Await(min(left_s, _LOOK_S), min(left_s, _WOKEN_S))
+        if (yield Load()) != record:
+            return None
+        now = yield Now()
+        # Being woken for no reason counts a little too: this must not wait for ever where no time goes by.
+        left_s -= max(took, now.steady - before.steady, _LOOK_S / 20)
+    lease, now, then = yield from _acquire(wish, now)
+    if lease.holder != wish.holder:
+        return None
+    return _held(wish, leased.ready, lease, now, then), then
+
+
+_HEARD_S, _LOOK_S = 3.0, 1.0
+
+
+def _held(wish: Wish, ready: Ready, lease: Lease, now: Moment, then: Moment) -> _Leased:
+    """A lease that is ours, by the moments not long before and after it began."""
+    return _Leased(
+        ready=ready,
+        # Counted from before the lease began, so that being held up just then errs to the safe side.
+        until=now.steady + wish.lease_s - wish.call_s,
+        # And by the answer the store's clock is told, since what comes before it is waited for.
+        ahead_s=lease.expires_at - wish.lease_s - then.steady,
+    )
 
 
 def _made(token: Token, record: Record, ready: Ready) -> Token:
@@ -350,13 +392,14 @@ def _keep(
     base: Record | None = None,
     journal: Spending | None = None,
     late: bool = False,
+    tries: int = _SAVES,
 ) -> Generator[Effect, Any, Record | None]:
     """Save what the server gave; None: a newer login is there.
 
     The reply exists once in the world, so this does not give up easily. What cannot be saved is returned
     with `unsaved` set, and remembers what it was made from in its journal.
     """
-    for attempt in range(_SAVES):
+    for attempt in range(tries):
         try:
             saved: Record = yield Save(replace(fresh, unsaved=False, spending=journal))
             return saved
@@ -376,14 +419,11 @@ def _keep(
                     return current
                 journal = current.spending or journal
         except StoreError:
-            if attempt < _SAVES - 1:
+            if attempt < tries - 1:
                 yield Wait(0.1 * 4.0 ** min(attempt, 3))
     before = base.spending if base else fresh.spending
     journal = replace(before, presents=made_from) if before else Spending(presents=made_from, holder="", at=0)
     return replace(fresh, unsaved=True, spending=journal)
-
-
-_SAVES = 5
 
 
 def _release() -> Generator[Effect, Any, None]:

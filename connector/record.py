@@ -23,12 +23,14 @@ class Spending:
         holder: who was about to show it.
         at: when it was shown first, seconds since the epoch.
         attempts: how often it was shown in all, the first time included.
+        last: when it was shown last; 0: by an older connector, which did not write it.
     """
 
     presents: str
     holder: str
     at: float
     attempts: int = 1
+    last: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,7 @@ class Record:
             holder=holder,
             at=before.at if before and again else now,
             attempts=before.attempts + 1 if before and again else 1,
+            last=now,
         )
         return replace(self, spending=spending)
 
@@ -265,6 +268,7 @@ class Record:
                 "holder": s.holder,
                 "at": s.at,
                 "attempts": s.attempts,
+                "last": s.last,
             }
         if self.death:
             data["death"] = {"presents": self.death.presents, "at": self.death.at, "words": self.death.words}
@@ -315,7 +319,7 @@ _TOKEN_DEFAULTS: dict[str, Any] = {
     "dpop_key": None,
     "learnt_s": None,
 }
-_DEFAULTS: dict[str, Any] = {"presents": "", "holder": "", "at": 0.0, "attempts": 1, "words": ""}
+_DEFAULTS: dict[str, Any] = {"presents": "", "holder": "", "at": 0.0, "attempts": 1, "last": 0.0, "words": ""}
 
 
 def _known(cls: type[Spending] | type[Death], data: dict[str, Any]) -> dict[str, Any]:

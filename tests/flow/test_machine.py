@@ -117,6 +117,13 @@ class Renewals(RuleBasedStateMachine):
             self._step(flight, fate)
         self.world.away = False
 
+    @rule(number=NUMBERS)
+    def saves_behind(self, number: int) -> None:
+        """Beside everything: what the store did not take is brought again and again."""
+        process = self._process(number)
+        for account in [name for name, record in process.memory.items() if record.unsaved]:
+            self.world.save_behind(process, account)
+
     @rule(away=st.booleans())
     def the_store_goes_away_or_comes_back(self, away: bool) -> None:
         """Longer than anybody tries."""
@@ -255,7 +262,7 @@ class Renewals(RuleBasedStateMachine):
         assert flight is not None
         self.asked += 1
         outcome = None
-        for _ in range(200):
+        for _ in range(400):
             outcome = outcome or self._step(flight)
             if self.world.steps and isinstance(outcome, RenewalError) and outcome.code == "step_failed":
                 # A token whose exchange got lost has ended; the next attempt begins with another one.

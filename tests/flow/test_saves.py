@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from worlds import Flight, Process, World
 
-from connector.effects import Acquire, Effect, Load, Post, Save
-from connector.errors import RenewalError
+from connector.effects import Acquire, Await, Effect, Load, Now, Post, Save
+from connector.errors import NotAuthorizedError, RenewalError
 from connector.flow import save_late
 from connector.record import Death, Record, Spending
 from connector.secret import Secret
@@ -18,7 +18,7 @@ from connector.tokenstore import VersionConflict
 
 def up_to(world: World, flight: Flight, kind: type[Effect]) -> None:
     """Perform effects, all well, up to one of a kind, which is left to be performed."""
-    for _ in range(30):
+    for _ in range(60):
         if isinstance(flight.effect, kind):
             return
         world.step(flight)
@@ -83,6 +83,62 @@ def test_a_reply_is_saved_over_an_heirs_journal() -> None:
     assert world.records["a"].spending is not None
     assert isinstance(to_its_end(world, slow), Record)
     assert world.records["a"].presents == Secret(world.servers["a"].current).fingerprint
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_heir_lets_one_speak_whose_answer_was_not_taken(late: bool) -> None:
+    """The store was away when the answer came, for longer than the lease; it is back for both at once. The heir
+    waits before it shows the token again, and finds its successor; or else shows it, as after a crash.
+    """
+    world = World()
+    process = Process("one", 0.0)
+    flight = world.begin(process, "a")
+    assert flight is not None
+    up_to(world, flight, Post)
+    world.step(flight)
+    world.away = True
+    to_its_end(world, flight)
+    assert process.memory["a"].unsaved
+    world.now += 400
+    world.away = False
+    heir = world.begin(Process("heir", 0.0), "a")
+    assert heir is not None
+    up_to(world, heir, Await)
+    assert world.leases["a"].holder == heir.process.holder
+    world.step(heir)
+    if late:
+        world.save_behind(process, "a")
+    outcome = to_its_end(world, heir)
+    shown = max(world.shown.values())
+    if late:
+        assert isinstance(outcome, Record)
+        assert (outcome.presents, shown) == (process.memory["a"].presents, 1)
+        assert not process.memory["a"].unsaved
+    else:
+        assert isinstance(outcome, NotAuthorizedError)
+        assert shown == 2
+
+
+def test_an_heir_waits_for_a_call_that_may_be_under_way() -> None:
+    """A store that loses a lease (memory that is full, say): the journal says that a call was begun just now."""
+    world = World()
+    slow = world.begin(Process("slow", 0.0), "a")
+    assert slow is not None
+    up_to(world, slow, Post)
+    world.step(slow)
+    world.leases.clear()
+    world.forgot_lease = True
+    heir = world.begin(Process("heir", 0.0), "a")
+    assert heir is not None
+    for _ in range(20):
+        world.step(heir)
+    assert isinstance(heir.effect, (Await, Load, Now)), "still waiting"
+    taken = to_its_end(world, slow)
+    found = to_its_end(world, heir)
+    assert isinstance(taken, Record)
+    assert isinstance(found, Record), found
+    assert found.presents == taken.presents
+    assert max(world.shown.values()) == 1
 
 
 def test_a_person_who_logs_in_meanwhile_has_the_last_word() -> None:

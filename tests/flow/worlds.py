@@ -30,7 +30,7 @@ from connector.effects import (
 from connector.endpoint import endpoint_from_spec
 from connector.errors import StoreError
 from connector.finishing import whole
-from connector.flow import Wish, renew
+from connector.flow import Wish, renew, save_late
 from connector.grants import Grant, JwtBearer, RefreshToken
 from connector.moment import Moment
 from connector.record import Record, Spending
@@ -218,21 +218,36 @@ class World:
         for flight in self.flights:
             if flight.process is process and flight.account == name:
                 return None
-        wish = Wish(
+        wish = replace(self._wish(process, name), rejected=rejected, early=early, on_demand=on_demand)
+        flow = renew(wish)
+        flight = Flight(process, name, wish, flow, next(flow))
+        self.flights.append(flight)
+        return flight
+
+    def _wish(self, process: Process, name: str) -> Wish:
+        return Wish(
             account=self.account(name),
             grant=self.grant,
             window=WINDOW,
             holder=process.holder,
             have=process.memory.get(name),
             held=process.held.get(name),
-            rejected=rejected,
-            early=early,
-            on_demand=on_demand,
         )
-        flow = renew(wish)
-        flight = Flight(process, name, wish, flow, next(flow))
-        self.flights.append(flight)
-        return flight
+
+    def save_behind(self, process: Process, name: str) -> None:
+        """What a process goes on trying with a token that the store did not take, once."""
+        flow = save_late(process.memory[name], tries=1)
+        flight = Flight(process, name, self._wish(process, name), flow, next(flow))
+        try:
+            while True:
+                try:
+                    result = self._perform(flight, flight.effect, "", "")
+                except StoreError as error:
+                    flight.effect = flow.throw(error)
+                else:
+                    flight.effect = flow.send(result)
+        except StopIteration as done:
+            process.memory[name] = done.value
 
     def crash(self, process: Process) -> None:
         """kill -9: nothing is saved, released or said any more."""
