@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeAlias
 
 from connector.account import Account
@@ -31,7 +31,7 @@ class Discovery:
     def __init__(self, poster: Poster, *, clock: Callable[[], float] = time.time) -> None:
         self._poster = poster
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: dict[Place, tuple[float, Mapping[str, Any]]] = {}
         # By process as well: a forked child has none of the threads that would bring an answer.
         self._asking: dict[tuple[int, Place], Future[Found]] = {}
@@ -39,7 +39,7 @@ class Discovery:
 
     def after_fork(self) -> None:
         """In the child: a lock that another thread held is held by nobody here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def complete(self, account: Account) -> Account:
         """The account with every URL it needs.
@@ -86,19 +86,25 @@ class Discovery:
             under_way = self._asking.get(key)
             asking = self._asking.setdefault(key, Future())
         if under_way is not None:
-            return under_way.result()
-        found: Found = None, ""
+            try:
+                return under_way.result()
+            except CancelledError:  # whoever asked was interrupted: that is no answer for others
+                return self._asked(account, place)
         try:
             found = self._ask(account, place)
-            asking.set_result(found)
         except BaseException as error:
-            asking.set_exception(error)
-            raise
-        finally:
             with self._lock:
-                if found[0] is not None:
-                    self._known[place] = (self._clock(), found[0])
                 del self._asking[key]
+            if isinstance(error, Exception):
+                asking.set_exception(error)
+            else:
+                asking.cancel()
+            raise
+        with self._lock:
+            if found[0] is not None:
+                self._known[place] = (self._clock(), found[0])
+            del self._asking[key]
+        asking.set_result(found)
         return found
 
     def _ask(self, account: Account, place: Place) -> Found:

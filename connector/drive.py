@@ -6,11 +6,12 @@ due; in its own thread it outlives a cancelled task and a closed event loop, and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -180,9 +181,13 @@ class World:
         while self.wanted() and (left := began + woken_s - time.monotonic()) > 0:
             part = min(left, _PART_S)
             before = time.monotonic()
-            self.store.wait(self.key, part)
+            with contextlib.suppress(Exception):  # a stranger's: whoever is not woken looks for himself
+                self.store.wait(self.key, part)
             if time.monotonic() - before < part:
                 break  # woken
+        # One that is woken at once each time, for no reason, does not ask again and again without a pause.
+        if (early := began + min(pause_s, woken_s) - time.monotonic()) > 0:
+            time.sleep(early)
         return time.monotonic() - began
 
     def ready(self, *, spares: bool = False) -> Ready:
@@ -275,6 +280,27 @@ def run(flow: Generator[Effect, Any, T], world: World) -> T:
     except StopIteration as done:
         value: T = done.value
         return value
+
+
+def look(world: World) -> Record:
+    """The record in the store. Raises what `run` promises, whatever a stranger's store raises."""
+
+    def flow() -> Generator[Effect, Any, Record]:
+        found: Record = yield Load()
+        return found
+
+    return run(flow(), world)
+
+
+@contextlib.contextmanager
+def typed() -> Iterator[None]:
+    """While a store is asked beside all flows. Raises what is promised, as `run` does."""
+    try:
+        yield
+    except ConnectorError:
+        raise
+    except Exception as error:
+        raise _typed(Load(), error) from None
 
 
 def _typed(effect: Effect, error: Exception) -> Exception:

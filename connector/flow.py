@@ -258,7 +258,8 @@ def _listen(
     while left_s > 0:
         before = now
         took: float = yield Await(min(left_s, _LOOK_S), min(left_s, _WOKEN_S))
-        if (yield Load()) != record:
+        again: Record = yield Load()
+        if (again.version, again.login, again.spending) != (record.version, record.login, spending):
             return None
         now = yield Now()
         # Being woken for no reason counts a little too: this must not wait for ever where no time goes by.

@@ -16,6 +16,7 @@ import httpx
 from connector import pipeline
 from connector.account import Account
 from connector.clients import TIMEOUT, PipelineClients, refuse_ours
+from connector.drive import typed
 from connector.errors import ConnectorError
 from connector.explain import Explanation
 from connector.fence import unplaced
@@ -302,7 +303,8 @@ class Host:
         try:
             self._closing.close()
         finally:
-            self._vault.store.close()
+            with typed():
+                self._vault.store.close()
 
     def after_fork(self) -> None:
         """In the child: what the parent opened is the parent's to close."""
@@ -337,8 +339,11 @@ class Host:
                 raise closed()
             login = self._logins.get(name)
             if login is None or (start and name in self._unstarted):
-                login = self._maker.make(name, self._closing if start else None)
-                self._logins[name] = login
+                made = self._maker.make(name, self._closing if start else None)
+                # A signal handler or a ``__del__`` may have come in between: two would share one lease.
+                if (meanwhile := self._logins.get(name)) is not None and meanwhile is not login:
+                    return meanwhile
+                login = self._logins[name] = made
                 self._unstarted.discard(name)
                 if not start and login.account.endpoint.service:
                     self._unstarted.add(name)

@@ -69,6 +69,18 @@ def slow(account: Account, patience_s: float) -> RenewalError:
     )
 
 
+def itself(account: Account) -> RenewalError:
+    """Something that runs in the renewal's own thread asks for its token: a log handler, a ``__del__``."""
+    return RenewalError(
+        f"the token of account {account.name!r} is asked for by its own renewal",
+        account=account.name,
+        code="renewal_slow",
+        reason="it would wait for itself",
+        resolution="make no request of an account in a handler of its log, or in a `__del__`",
+        retry_after=1.0,
+    )
+
+
 def threadless(account: Account) -> RenewalError:
     """There is no thread that could renew."""
     return RenewalError(

@@ -13,7 +13,7 @@ from connector.account import Account
 from connector.authorization import Pending, state_of
 from connector.device import DeviceCode
 from connector.discovery import Discovery
-from connector.drive import World, run
+from connector.drive import World, look, run, typed
 from connector.effects import Effect
 from connector.explain import Explanation, explanation_of
 from connector.grants import Grant
@@ -32,7 +32,7 @@ from connector.status import Status, status_of
 from connector.store.memory import MemoryStore
 from connector.token import Token, Window
 from connector.tokencall import private_names
-from connector.tokenstore import VersionConflict
+from connector.tokenstore import Lease, VersionConflict
 from connector.vault import Vault
 from connector.verdict import login_needed
 
@@ -151,7 +151,7 @@ class Login:
         )
         self.source = TokenSource(account, grant, self._world, window=self._window)
         if begin is not None and grant.interactive:
-            record = self._world.load()
+            record = look(self._world)
             if record.token is None or record.dead:
                 reply = begin()
                 if reply is not None:
@@ -230,7 +230,7 @@ class Login:
 
     def renew(self, *, force: bool = False) -> Token:
         """Renew now, whatever the state. Raises as `TokenSource.token` does."""
-        record = self._world.load()
+        record = look(self._world)
         if self.interactive and record.token is None:
             raise login_needed(self.account, record)
         return self.source.renew_now(force=force)
@@ -239,14 +239,18 @@ class Login:
         """What the store knows; no network."""
         return self._known(status_of)
 
+    def _holder(self) -> Lease | None:
+        with typed():
+            return self._world.store.holder(self._world.key)
+
     def _known(self, by: Callable[..., T]) -> T:
         return by(
             self.account.name,
-            self._world.load(),
+            look(self._world),
             window=self._window,
             now=self._clock(),
             interactive=self.interactive,
             auto_refresh=self.account.auto_refresh,
             local=getattr(self._grant, "local", False),
-            lease=self._world.store.holder(self._world.key),
+            lease=self._holder(),
         )

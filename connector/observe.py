@@ -7,6 +7,7 @@ it up, and pays one look into `sys.modules` for each thing told. Nothing that me
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -82,7 +83,9 @@ def tell(
         _safely(instruments.event, event, kept)
     wanted = EVENTS[event].level if level is None else level
     if _log.isEnabledFor(wanted):
-        _log.log(wanted, line(event, kept), extra={"event": event, **kept}, stacklevel=2)
+        # A stranger's filter that fails must not cost a token that is not saved yet.
+        with contextlib.suppress(Exception):
+            _log.log(wanted, line(event, kept), extra={"event": event, **kept}, stacklevel=2)
 
 
 def count(account: Known, name: str, by: int) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import random
+import threading
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from connector.account import Account
-from connector.drive import World, run
+from connector.drive import World, look, run
 from connector.errors import ConnectorError
 from connector.finishing import whole
 from connector.flight import Flight, landed
@@ -22,13 +23,14 @@ from connector.flow import Wish, renew, save_late
 from connector.grants import Grant
 from connector.holding import PEEK_S, Holding
 from connector.holding import Counts as Counts
-from connector.landing import Landing, again, broken, copied, same, slow, threadless, unsaved
-from connector.lives import forks, linger, settles
+from connector.landing import Landing, again, broken, copied, itself, same, slow, threadless, unsaved
+from connector.lives import forks, leaving, linger, settles
 from connector.observe import here, lasting, tell, waiting, watch, who
 from connector.observing import end_renewal, fail_renewal
 from connector.token import Token, Window
 from connector.wish import REFUSED_AGAIN, usable
 
+_BRING_S, _BRING_MOST_S = 0.25, 1.0  # within the time that an heir listens (`flow._listen`)
 _LOOKS = 3  # how often a caller whose flight was given up looks for another
 
 
@@ -55,6 +57,8 @@ class TokenSource(Holding):
         self._grant = grant
         self._patience_s = patience_s
         self._flight: Flight[Landing] = Flight(f"connector-renew-{account.name}")
+        self._stirred = threading.Event()  # for those who bring the store what it did not take
+        self._behind: Flight[None] = Flight(f"connector-save-{account.name}")
         forks(settles(self))
         watch(self)
 
@@ -87,10 +91,10 @@ class TokenSource(Holding):
             found, looks = self._look(fresh), looks + 1
             if isinstance(found, Token):
                 return found
-            # Bounded without a timer of the event loop: the flow's own patience and the token call's
-            # timeouts end the flight, and cancelling this task ends the waiting.
             with waiting(self.account):
-                await landed(found)
+                await landed(found, self._patience_s)
+            if not found.done():
+                raise slow(self.account, self._patience_s)
             token = self._landed(found, fresh, looks)
             if token is not None and not (fresh and self._stale(token) and looks < 2):
                 return token
@@ -102,7 +106,9 @@ class TokenSource(Holding):
             force: also during a pause, and when a refresh token in doubt would be shown again while the
                 access token still works.
         """
-        record = self._world.load()
+        if self._flight.mine:
+            raise itself(self.account)
+        record = look(self._world)
         rejected = record.token.fingerprint if record.token else ""
         account, origin = replace(self.account, auto_refresh=True), here()
         while True:
@@ -138,8 +144,13 @@ class TokenSource(Holding):
                 wait([running], timeout_s)
         record = self._record
         if record is not None and record.unsaved:
+            # What is still not taken is brought again and again behind everybody's back (`_bring`).
+            behind = self._behind.running
             with contextlib.suppress(ConnectorError):
-                self._record = run(save_late(record), self._world)
+                self._record = record = run(save_late(record, tries=1 if behind else 5), self._world)
+            self._stirred.set()
+            if behind is not None and not record.unsaved:
+                wait([behind], timeout_s)
 
     def _look(self, fresh: bool, *, inline: bool = False) -> Token | Future[Landing]:
         """The token at hand, or the flight to wait for."""
@@ -148,10 +159,12 @@ class TokenSource(Holding):
             if now < held.stale_at:
                 return held.token
             if now < held.expired_at:
-                if now < self._later_until or not self.account.auto_refresh:
+                if self._flight.mine or now < self._later_until or not self.account.auto_refresh:
                     return held.token
                 future = self._begin(early=True)
                 return future if fresh else held.token
+        if self._flight.mine:
+            raise itself(self.account)
         error = self._error
         if now < self._quiet_until and error is not None:
             if now < self._peek_at:
@@ -246,6 +259,9 @@ class TokenSource(Holding):
         with self._lock:
             if landing.epoch == self._epoch:
                 self._take(landing, before)
+            unsaved_one = self._record is not None and self._record.unsaved
+        if unsaved_one:
+            self._behind.join(self._bring)
         if landing.error is not None:
             self._seen = self._stored()
             self.counts.add("failed_renewals", by=landing.error.code != "abandoned")
@@ -262,9 +278,33 @@ class TokenSource(Holding):
     def _stored(self) -> str:
         """Fingerprint of the token in the store; empty without one."""
         with contextlib.suppress(ConnectorError):
-            token = self._world.load().token
+            token = look(self._world).token
             return token.fingerprint if token is not None else ""
         return ""
+
+    def _bring(self) -> None:
+        """Bring the store what it did not take, until it does, in a thread of its own.
+
+        There is no other, and whoever finds the journal meanwhile will not wait for long. So neither
+        the end of the host ends this nor its being forgotten, only that of the process.
+        """
+        pause_s = _BRING_S
+        while True:
+            last = leaving()
+            with self._lock:
+                record, epoch = self._record, self._epoch
+            if record is None or not record.unsaved:
+                return
+            with contextlib.suppress(ConnectorError):
+                brought = run(save_late(record, tries=1), self._world)
+                with self._lock:
+                    if epoch == self._epoch and self._record is record:
+                        self._record = brought
+            if last:
+                return
+            if self._stirred.wait(pause_s):
+                self._stirred.clear()
+            pause_s = min(2.0 * pause_s, _BRING_MOST_S)
 
     def _peek(self, error: ConnectorError) -> Landing:
         """During a pause: whether a person or another process has mended it meanwhile. No token call."""
@@ -274,7 +314,7 @@ class TokenSource(Holding):
             rejected=rejected, epoch=epoch, error=again(error, self._quiet_until - self._ticks())
         )
         with contextlib.suppress(ConnectorError):
-            record = self._world.load()
+            record = look(self._world)
             good = usable(record.token, self._window, self._world.moment(), rejected=rejected)
             # What is known already is no news, whatever a clock that was set says of its age.
             news = record.token is not None and record.token.fingerprint != self._seen
@@ -288,4 +328,6 @@ class TokenSource(Holding):
     def after_fork(self) -> None:
         """In the child: the parent's flight and locks do not exist here; memory is still right."""
         self._flight.reset()
+        self._behind.reset()
+        self._stirred = threading.Event()
         super().after_fork()

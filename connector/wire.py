@@ -57,7 +57,8 @@ class Wire(httpx.BaseTransport):
     ) -> None:
         self._proxy = proxy
         self._tls = tls
-        self._lock = threading.Lock()
+        # Entered again by a signal handler or a ``__del__`` that makes a request just then.
+        self._lock = threading.RLock()
         self._ways: dict[_Key, httpx.HTTPTransport] = {}
         self._parents: list[object] = []
         forks(self)
@@ -65,7 +66,7 @@ class Wire(httpx.BaseTransport):
     def after_fork(self) -> None:
         """In the child: an answer on a connection of the parent may be the parent's."""
         self._parents.append(self._ways)  # kept from the collector, whose closing could be heard
-        self._lock, self._ways = threading.Lock(), {}
+        self._lock, self._ways = threading.RLock(), {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request as it is."""
@@ -85,8 +86,8 @@ class Wire(httpx.BaseTransport):
                 raise
             return before
         with by(proxy):
-            way = self._ways[key] = httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
-        return way
+            way = httpx.HTTPTransport(proxy=proxy, limits=LIMITS, verify=verify)
+        return self._ways.setdefault(key, way)
 
     def close(self) -> None:
         """Close all connections."""

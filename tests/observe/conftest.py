@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 
@@ -54,5 +55,6 @@ def _providers() -> Seen:
 @pytest.fixture
 def seen(_providers: Seen) -> Seen:
     """What the SDK exported since the test began."""
+    gc.collect()  # the accounts of other tests are measured until they are
     _providers.clear()
     return _providers

@@ -203,7 +203,7 @@ def test_tasks_wait_without_holding_up_their_loop(backend: str) -> None:
         order: list[str] = []
 
         async def wait(name: str) -> None:
-            await landed(future)
+            await landed(future, BOUND_S)
             order.append(name)
 
         async with anyio.create_task_group() as group:
@@ -226,7 +226,7 @@ def test_what_has_landed_needs_no_loop(outcome: str) -> None:
     future: Future[str] = Future()
     future.set_result("done") if outcome == "result" else future.set_exception(ValueError())
     with pytest.raises(StopIteration):
-        landed(future).send(None)
+        landed(future, BOUND_S).send(None)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -237,7 +237,7 @@ def test_cancelling_a_waiter_leaves_the_flight_alone(
 
     async def scene() -> bool:
         with anyio.move_on_after(0.02) as scope:
-            await landed(flight.join(runway))
+            await landed(flight.join(runway), BOUND_S)
         return scope.cancelled_caught
 
     assert anyio.run(scene, backend=backend)
@@ -255,7 +255,7 @@ def test_a_loop_that_is_closed_is_no_error(backend: str, caplog: pytest.LogCaptu
 
     async def scene() -> None:
         with anyio.move_on_after(0.01):
-            await landed(future)
+            await landed(future, BOUND_S)
 
     anyio.run(scene, backend=backend)
     with caplog.at_level(logging.DEBUG):
@@ -274,7 +274,7 @@ def test_trio_as_a_guest_of_asyncio() -> None:
         return "done"
 
     async def guest() -> None:
-        await landed(flight.join(fly))
+        await landed(flight.join(fly), BOUND_S)
         woken.append("trio")
 
     async def host() -> None:
@@ -288,7 +288,7 @@ def test_trio_as_a_guest_of_asyncio() -> None:
             await asyncio.sleep(0)
         future = flight.join(fly)
         runway.set()
-        await landed(future)
+        await landed(future, BOUND_S)
         woken.append("asyncio")
         (await ended).unwrap()
 
@@ -309,7 +309,7 @@ def test_threads_and_six_loops_wait_alike(flight: Flight[Any], runway: Runway) -
     async def in_task() -> None:
         future = flight.join(runway)
         ready.wait(BOUND_S)
-        await landed(future)
+        await landed(future, BOUND_S)
         found.append(future.result(0))
 
     ways: list[Callable[[], Any]] = [in_thread, in_thread]
