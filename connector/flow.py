@@ -17,7 +17,6 @@ What it promises:
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -31,10 +30,8 @@ from connector.effects import (
     NoReply,
     Now,
     Ready,
-    Release,
     Reveal,
     Save,
-    Wait,
 )
 from connector.errors import ConnectorError, PluginError, RenewalError, StoreError
 from connector.finishing import finish, whole
@@ -42,6 +39,7 @@ from connector.hooked import obtain, obtains
 from connector.moment import Moment
 from connector.record import Record, Spending
 from connector.reply import Refusal
+from connector.saving import keep, release, save_late
 from connector.token import Token
 from connector.tokencall import private_of, token_call
 from connector.tokenrequest import TokenRequest
@@ -73,9 +71,9 @@ def renew(wish: Wish) -> Flow:
         except GeneratorExit:
             raise  # the process is going down: the lease ends by itself
         except BaseException:
-            yield from _release()
+            yield from release()
             raise
-        yield from _release()
+        yield from release()
         if record is not None:
             return record
     raise RenewalError(
@@ -87,14 +85,7 @@ def renew(wish: Wish) -> Flow:
     )
 
 
-_ROUNDS, _SAVES = 5, 5
-
-
-def save_late(have: Record, *, tries: int = _SAVES) -> Flow:
-    """Save a record that the store failed to take earlier, unless a newer login is there by now."""
-    made_from = have.spending.presents if have.spending else ""
-    saved = yield from _keep(have, made_from=made_from, late=True, tries=tries)
-    return saved or Record()
+_ROUNDS = 5
 
 
 def _only_in_memory(wish: Wish, have: Record) -> Flow:
@@ -216,7 +207,7 @@ def _under_lease(wish: Wish, leased: _Leased) -> Generator[Effect, Any, Record |
     request = None if hooked else _request(wish, record, ready)
     if isinstance(request, Token):
         fresh = record.renewed(_made(request, record, ready), now=shared)
-        kept = yield from _keep(fresh, made_from=record.login, base=record)
+        kept = yield from keep(fresh, made_from=record.login, base=record)
         return kept and (yield from _finish(wish, leased, kept))
     presents = record.presents if request is None else request.presents
     if presents and wish.account.endpoint.refresh.rotates != "never":
@@ -309,7 +300,7 @@ def _conclude(
         # Where a step fails each time, the pauses grow although each time there is a new token.
         failures = 0 if whole(wish.account, outcome) else record.failures
         fresh = replace(fresh, since=came.steady, failures=failures)
-        kept = yield from _keep(fresh, made_from=record.login, base=record)
+        kept = yield from keep(fresh, made_from=record.login, base=record)
         return kept and (yield from _finish(wish, leased, kept))
     yield from refused(wish.account, wish.grant, record, outcome, ahead_s=leased.ahead_s)
     return None
@@ -322,28 +313,6 @@ def _as_of(now: Moment, record: Record, ready: Ready) -> tuple[Ready, float]:
     return replace(ready, credentials=replace(ready.credentials, now=now.at + server_s)), server_s
 
 
-def prove(holder: str, token: Token, lived_s: float | None) -> Flow:
-    """Write down that a token which was fetched because of a refusal works, and what that teaches.
-
-    Under a lease of its own: a save in the middle of somebody's renewal would make that begin again. Nothing
-    is lost where the lease is not to be had.
-    """
-    lease: Lease = yield Acquire(_NOTE_S)
-    if lease.holder != holder:
-        return Record()
-    try:
-        record: Record = yield Load()
-        if record.token is not None and record.token.fingerprint == token.fingerprint:
-            proven = record.proven(lived_s)
-            record = (yield Save(proven)) if proven != record else record
-    finally:
-        yield from _release()
-    return record
-
-
-_NOTE_S = 10.0
-
-
 def _finish(wish: Wish, leased: _Leased, record: Record) -> Generator[Effect, Any, Record | None]:
     """What a token that is saved still needs before it can be used; one that is not saved stays as it is."""
     return (
@@ -351,7 +320,7 @@ def _finish(wish: Wish, leased: _Leased, record: Record) -> Generator[Effect, An
             leased.ready,
             record,
             # No step settles a doubt about the refresh token, so the journal stays.
-            lambda fresh, before: _keep(fresh, made_from=before, base=record, journal=fresh.spending),
+            lambda fresh, before: keep(fresh, made_from=before, base=record, journal=fresh.spending),
             until=leased.until,
             ahead_s=leased.ahead_s,
             alone=not wish.grant.interactive,
@@ -384,49 +353,3 @@ def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest | Token:
     if request is None:
         raise login_needed(account, record)
     return request
-
-
-def _keep(
-    fresh: Record,
-    *,
-    made_from: str,
-    base: Record | None = None,
-    journal: Spending | None = None,
-    late: bool = False,
-    tries: int = _SAVES,
-) -> Generator[Effect, Any, Record | None]:
-    """Save what the server gave; None: a newer login is there.
-
-    The reply exists once in the world, so this does not give up easily. What cannot be saved is returned
-    with `unsaved` set, and remembers what it was made from in its journal.
-    """
-    for attempt in range(tries):
-        try:
-            saved: Record = yield Save(replace(fresh, unsaved=False, spending=journal))
-            return saved
-        except VersionConflict:
-            try:
-                current: Record = yield Load()
-            except StoreError:
-                continue
-            if current.login != made_from:
-                # A person authorized anew in between: theirs is the login now. Or it is this very record,
-                # saved by an attempt whose answer got lost.
-                return current if current.login == fresh.login else None
-            fresh = replace(fresh, version=current.version)
-            if fresh.login == made_from:
-                # It brings no other refresh token, so what has been written down of that one since stands.
-                if late and (current.spending or current.death):
-                    return current
-                journal = current.spending or journal
-        except StoreError:
-            if attempt < tries - 1:
-                yield Wait(0.1 * 4.0 ** min(attempt, 3))
-    before = base.spending if base else fresh.spending
-    journal = replace(before, presents=made_from) if before else Spending(presents=made_from, holder="", at=0)
-    return replace(fresh, unsaved=True, spending=journal)
-
-
-def _release() -> Generator[Effect, Any, None]:
-    with contextlib.suppress(StoreError):  # a lease ends by itself
-        yield Release()

@@ -17,13 +17,13 @@ from connector.counts import Counts as Counts
 from connector.drive import World, run
 from connector.errors import ConnectorError, NotAuthorizedError, StoreError
 from connector.flight import Flight
-from connector.flow import prove
 from connector.landing import Landing, same
 from connector.lives import leaving
 from connector.moment import steady_beside
 from connector.observe import count, tell, who
 from connector.observing import needs_login, of_memory
 from connector.record import Record
+from connector.saving import prove
 from connector.suspicion import Suspicion
 from connector.token import Held, Token, Window
 from connector.wish import REFUSED_AGAIN

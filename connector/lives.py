@@ -22,6 +22,19 @@ class Forked(Protocol):
         """Called in the child."""
 
 
+class Crossed(Protocol):
+    """What no fork may cut in two: a library with locks of its own, say."""
+
+    def before_fork(self) -> None:
+        """Called in the thread that forks; waits, not for ever, until no other thread is in it."""
+
+    def after_fork_in_parent(self) -> None:
+        """Called in the same thread, where the parent goes on."""
+
+    def after_fork(self) -> None:
+        """Called in the child."""
+
+
 class Settled(Protocol):
     """Something that has to bring a thing to its end before the process does."""
 
@@ -30,8 +43,10 @@ class Settled(Protocol):
 
 
 F = TypeVar("F", bound=Forked)
+C = TypeVar("C", bound=Crossed)
 S = TypeVar("S", bound=Settled)
 _forked: weakref.WeakSet[Forked] = weakref.WeakSet()
+_crossed: weakref.WeakSet[Crossed] = weakref.WeakSet()
 _settled: weakref.WeakSet[Settled] = weakref.WeakSet()
 _over = False
 
@@ -40,6 +55,12 @@ def forks(thing: F) -> F:
     """Have `thing` told when the process has become the child of a fork."""
     _forked.add(thing)
     return thing
+
+
+def is_crossed(thing: C) -> C:
+    """Have `thing` asked before each fork of the process, and told after it."""
+    _crossed.add(thing)
+    return forks(thing)
 
 
 def settles(thing: S) -> S:
@@ -79,6 +100,16 @@ def over() -> bool:
     return _over
 
 
+def _before_fork() -> None:
+    for thing in list(_crossed):
+        thing.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for thing in list(_crossed):
+        thing.after_fork_in_parent()
+
+
 def _after_fork() -> None:
     for thing in list(_forked):
         thing.after_fork()
@@ -95,4 +126,6 @@ def _at_exit() -> None:
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
+    )

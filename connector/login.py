@@ -32,7 +32,7 @@ from connector.status import Status, status_of
 from connector.store.memory import MemoryStore
 from connector.token import Token, Window
 from connector.tokencall import private_names
-from connector.tokenstore import Lease, VersionConflict
+from connector.tokenstore import Lease, TokenStore, VersionConflict
 from connector.vault import Vault
 from connector.verdict import login_needed
 
@@ -105,6 +105,7 @@ class Login:
     """An account with its login.
 
     Args:
+        store: how the vault's store is asked; None: directly.
         key: name of its record in the store.
         reveal: resolves the client secret.
         others: resolves the account's other secrets.
@@ -119,6 +120,7 @@ class Login:
         grant: Grant,
         vault: Vault,
         *,
+        store: TokenStore | None = None,
         key: str,
         reveal: Callable[[], Secret | None],
         poster: Poster,
@@ -134,11 +136,11 @@ class Login:
         self._clock = clock
         if getattr(grant, "local", False):
             # Made here from what the manifest leads to: the store would only keep what has changed since.
-            vault = Vault(MemoryStore(), url="memory://")
+            vault, store = Vault(MemoryStore(), url="memory://"), None
         self._window = Window(early_s=account.endpoint.refresh.before_s, jitter=_JITTER)
         self._world = World(
             key=key,
-            store=vault.store,
+            store=store or vault.store,
             sealer=vault.sealer,
             poster=poster,
             identity=identity,

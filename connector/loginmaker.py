@@ -11,6 +11,7 @@ from dataclasses import replace
 from connector.account import Account
 from connector.discovery import Discovery
 from connector.errors import ConnectorError
+from connector.lanes import laned
 from connector.login import Login
 from connector.opening import Opening
 from connector.post import Poster
@@ -31,6 +32,7 @@ class LoginMaker:
     def __init__(self, opening: Opening, vault: Vault, poster: Poster, clock: Callable[[], float]) -> None:
         self._opening = opening
         self._vault = vault
+        self._store = laned(vault.store)
         self._poster = poster
         self._clock = clock
         self._discovery = Discovery(poster, clock=clock)
@@ -53,6 +55,7 @@ class LoginMaker:
             account,
             self._opening.registry.grants[account.grant],
             self._vault,
+            store=self._store,
             key=key,
             reveal=lambda: self._opening.reveal(account),
             others=lambda: self._opening.others(account),

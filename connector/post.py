@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,7 @@ import httpx
 
 from connector.effects import NoReply
 from connector.errors import ConnectorError
+from connector.moment import steady
 from connector.reading import cleaned
 from connector.reply import Reply
 from connector.route import system_transport, through
@@ -55,6 +57,8 @@ class Poster:
         total_s: float = 30.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        # httpx imports it when it is first needed: a child forked just then would have half of it for ever.
+        import_module("httpcore")
         self._transport = transport
         self._timeout_s = min(timeout_s, total_s)
         self._total_s = total_s
@@ -69,7 +73,7 @@ class Poster:
             transport = own(wire.url) if own else system_transport(wire.url, request.tls, request.proxy)
         except ConnectorError as error:
             return NoReply(sent=False, words=str(error))
-        except (httpx.InvalidURL, ValueError, OSError) as error:
+        except Exception as error:  # a stranger's transport, or a URL that is none: nothing was sent
             return _impossible(error)
         try:
             with _unlogged(), patience, _sent(transport, wire) as response:
@@ -119,7 +123,8 @@ class _Patience:
 
     def __init__(self, total_s: float) -> None:
         self._total_s = total_s
-        self._ends = time.monotonic() + total_s
+        # By the clock that goes on while a laptop sleeps: a lease does too.
+        self._ends = steady() + total_s
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._timer = threading.Timer(total_s, self._end)
@@ -131,7 +136,7 @@ class _Patience:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             with self._lock:
                 self._socket = info["return_value"].get_extra_info("socket")
-        if event.endswith(".send_request_headers.started") and time.monotonic() > self._ends:
+        if event.endswith(".send_request_headers.started") and steady() > self._ends:
             # Resolving a name is bounded by nobody: what took too long must not be sent late.
             raise _TooLate
 

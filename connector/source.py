@@ -19,7 +19,7 @@ from connector.drive import World, look, run
 from connector.errors import ConnectorError
 from connector.finishing import whole
 from connector.flight import Flight, landed
-from connector.flow import Wish, renew, save_late
+from connector.flow import Wish, renew
 from connector.grants import Grant
 from connector.holding import PEEK_S, Holding
 from connector.holding import Counts as Counts
@@ -27,6 +27,7 @@ from connector.landing import Landing, again, broken, copied, itself, same, slow
 from connector.lives import forks, leaving, linger, settles
 from connector.observe import here, lasting, tell, waiting, watch, who
 from connector.observing import end_renewal, fail_renewal
+from connector.saving import save_late
 from connector.token import Token, Window
 from connector.wish import REFUSED_AGAIN, usable
 

@@ -1,13 +1,14 @@
 """The embedded store: one SQLite file, readable by its owner only, safe between processes of one machine.
 
 WAL with synchronous FULL: a save that has returned survives a power cut. Each operation opens its own
-connection, so that no handle ever crosses a thread or a fork; renewals are rare enough to afford it.
+connection, one after the other, so that no handle ever crosses a thread or a fork; renewals are rare enough.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.errors import StoreError
+from connector.lives import is_crossed
 from connector.moment import boot, steady_beside
 from connector.tokenstore import Lease, Stored, VersionConflict
 
@@ -30,7 +32,34 @@ _LEASE_END = (
     "CREATE TABLE IF NOT EXISTS lease_end (account TEXT PRIMARY KEY, holder TEXT NOT NULL,"
     " expires_at REAL NOT NULL, boot TEXT NOT NULL, steady_until REAL NOT NULL)"
 )
+# How long a fork waits for an operation under way; longer than one may wait for other processes.
+_FORK_S = 10.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class _Turn:
+    """One operation at a time in this process, and none while it forks.
+
+    SQLite keeps for the whole process what it knows of locks on files. A child that is forked while another
+    thread is in an operation inherits locks that nobody will ever let go.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._held = False
+
+    def before_fork(self) -> None:
+        self._held = self.lock.acquire(timeout=_FORK_S)
+
+    def after_fork_in_parent(self) -> None:
+        if self._held:
+            self.lock.release()
+
+    def after_fork(self) -> None:
+        self.lock = threading.RLock()
+
+
+_turn = is_crossed(_Turn())
 
 
 class SqliteStore:
@@ -161,7 +190,7 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """A transaction that only looks; None where there is no store, or one that is just being made."""
-        with self._said():
+        with _turn.lock, self._said():
             if not self._there():
                 yield None
                 return
@@ -175,7 +204,7 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that writes; makes the store where there is none."""
-        with self._said():
+        with _turn.lock, self._said():
             self._make_file()
             db = self._connect()
             try:

@@ -9,8 +9,8 @@ from worlds import Flight, Process, World
 
 from connector.effects import Acquire, Await, Effect, Load, Now, Post, Save
 from connector.errors import NotAuthorizedError, RenewalError
-from connector.flow import save_late
 from connector.record import Death, Record, Spending
+from connector.saving import save_late
 from connector.secret import Secret
 from connector.token import Token
 from connector.tokenstore import VersionConflict

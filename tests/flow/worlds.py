@@ -30,11 +30,12 @@ from connector.effects import (
 from connector.endpoint import endpoint_from_spec
 from connector.errors import StoreError
 from connector.finishing import whole
-from connector.flow import Wish, renew, save_late
+from connector.flow import Wish, renew
 from connector.grants import Grant, JwtBearer, RefreshToken
 from connector.moment import Moment
 from connector.record import Record, Spending
 from connector.reply import Reply
+from connector.saving import save_late
 from connector.secret import Secret
 from connector.token import Held, Token, Window
 from connector.tokenstore import Lease, VersionConflict
