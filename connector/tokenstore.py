@@ -32,8 +32,10 @@ class Lease:
 
     Attributes:
         account: key of the account.
-        holder: who has it (host, process and a random part, fit for a message).
-        expires_at: when it ends by itself, seconds since the epoch by the store's clock.
+        holder: who has it (host, process and a random part, fit for a message), told from others to the last
+            character.
+        expires_at: when it ends by itself, seconds since the epoch by the store's clock; nobody else gets it
+            before. connector tells that clock from a lease just given: ``expires_at - ttl_s`` is now.
     """
 
     account: str
@@ -69,7 +71,7 @@ class TokenStore(Protocol):
         """Keys of all records."""
 
     def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
-        """Take the lease, or extend it if `holder` has it.
+        """Take the lease, or extend it if `holder` has it; either way it ends `ttl_s` from now.
 
         Returns the lease in force afterwards: ``lease.holder != holder`` means that somebody else has it.
         """
@@ -92,5 +94,7 @@ class Waking(TokenStore, Protocol):
         """Return when the account's record was saved or its lease released, at the latest after `timeout_s`.
 
         By anybody, here or elsewhere; also when that happened since the last `wait` of this thread for this
-        account. It may return early for no reason. It raises nothing: whoever is woken looks for himself.
+        account. It wakes all who wait, in whatever thread or process. It may return early for no reason now
+        and then, not always: its caller looks and waits again, and must not do so without pause. It raises
+        nothing: whoever is woken looks for himself.
         """

@@ -40,7 +40,12 @@ class TokenStoreContract(RecordContract, LeaseContract, TogetherContract):
     Attributes:
         processes: False: the store is of one process (and its callable gives the same object each time).
         wakes: True: it has the method ``wait`` of `connector.tokenstore.Waking`.
-        bound_s: how long any operation may take on a machine under load.
+        bound_s: how long any operation may take on a machine under load; what takes many times that, threads
+            and processes and a test as a whole, has failed.
+        watched_s: how long leases are watched, to see that nobody gets one before its end. One that ends
+            early, but later than this, is found only by a longer watch: connector takes leases of 45 s, so
+            50 leaves nothing open. Where the store's clock can be moved, override ``pass_time``, and any
+            watch is over at once.
     """
 
 

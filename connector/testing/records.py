@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from connector.testing.doing import Bare, Maker, opened, refused
+from connector.testing.doing import Bare, Gate, Maker, bounded, in_threads, opened, refused
 from connector.tokenstore import Stored, VersionConflict
 
 # An account's name is data, never part of a query, a path, a pattern or a URL.
@@ -30,7 +30,11 @@ NAMES = (
     "%(account)s $1 :x",
 )
 
+# More than the page of any server that lists in pages of 100, 250, or 1000.
+_MANY = 1001
 
+
+@bounded
 class RecordContract(Bare):
     """`load`, `save`, `delete`, `accounts` and `close`."""
 
@@ -85,6 +89,15 @@ class RecordContract(Bare):
                 store.save("a", b"%d" % version, version=version)
             assert store.load("a") == Stored(version=3, sealed=b"3")
 
+    def test_versions_go_on_as_far_as_they_like(self, make_store: Maker) -> None:
+        """An account renewed every hour comes to thousands; 260 is more than a byte or two digits hold."""
+        with opened(make_store) as store:
+            for version in range(1, 261):
+                store.save("a", b"%d" % version, version=version)
+                if version % 20 == 0:
+                    assert store.load("a") == Stored(version=version, sealed=b"%d" % version)
+            assert refused(store, "a", b"late", 100), "version 100 overwrote version 260"
+
     def test_a_save_on_another_version_is_refused(self, make_store: Maker) -> None:
         """Whoever worked from an older record, or from none, cannot overwrite a newer one."""
         with opened(make_store) as store:
@@ -134,6 +147,20 @@ class RecordContract(Bare):
             assert list(store.accounts()) == []
             store.save("a", b"1", version=1)
             assert list(store.accounts()) == ["a"]
+
+    def test_accounts_lists_all(self, make_store: Maker) -> None:
+        """However many there are: what pages or has a limit must not end with its first page."""
+        names = [f"account {number}" for number in range(_MANY)]
+        with opened(make_store) as store:
+
+            def one(number: int, gate: Gate) -> None:
+                for name in names[number::8]:
+                    store.save(name, b"1", version=1)
+
+            in_threads(8, one, self.part_s)
+            listed = list(store.accounts())
+            assert len(listed) == len(names), f"of {len(names)} accounts {len(listed)} were listed"
+            assert set(listed) == set(names)
 
     def test_closing_is_not_forgetting(self, make_store: Maker) -> None:
         """After a close the records are still there, closing twice is fine, and so is going on."""

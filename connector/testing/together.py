@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 import os
-import pickle
-import threading
+import signal
 import time
 import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 from connector.testing.doing import (
     Bare,
+    Doing,
     Gate,
     Maker,
+    bounded,
+    disturb,
     in_processes,
     in_threads,
     opened,
     refused,
     share,
+    wait_of,
+    waited,
 )
 from connector.tokenstore import Stored, TokenStore
 
 _LONG_S = 60.0
 
 
+@bounded
 class TogetherContract(Bare):
     """What must hold when many use a store at once."""
 
@@ -34,29 +43,30 @@ class TogetherContract(Bare):
             def one(number: int, gate: Gate) -> list[int]:
                 won = []
                 for version in range(1, 6):
-                    gate.wait(60)
+                    gate.wait()
                     if not refused(store, "a", b"%d" % number, version):
                         won.append(version)
                 return won
 
-            assert sorted(version for won in in_threads(16, one) for version in won) == [1, 2, 3, 4, 5]
+            wins = sorted(version for won in in_threads(16, one, self.part_s) for version in won)
+            assert wins == [1, 2, 3, 4, 5]
 
     def test_of_many_threads_one_gets_the_lease(self, make_store: Maker) -> None:
         """Sixteen threads that ask at once agree on one holder."""
         with opened(make_store) as store:
 
             def one(number: int, gate: Gate) -> str:
-                gate.wait(60)
+                gate.wait()
                 return store.acquire("a", str(number), ttl_s=_LONG_S).holder
 
-            assert len(set(in_threads(16, one))) == 1
+            assert len(set(in_threads(16, one, self.part_s))) == 1
 
     def test_threads_do_not_get_each_others_answers(self, make_store: Maker) -> None:
         """Eight threads with an account each see their own records only."""
         with opened(make_store) as store:
 
             def one(number: int, gate: Gate) -> bool:
-                gate.wait(60)
+                gate.wait()
                 for version in range(1, 21):
                     sealed = b"%d/%d" % (number, version)
                     store.save(str(number), sealed, version=version)
@@ -64,13 +74,13 @@ class TogetherContract(Bare):
                         return False
                 return True
 
-            assert all(in_threads(8, one))
+            assert all(in_threads(8, one, self.part_s))
 
     def test_processes_share_it(self, make_store: Maker) -> None:
         """Four that begin at once on a store not made yet: one lease, one save, one count at a time."""
         if not self.processes:
             return
-        said = in_processes(4, share, make_store, 25, 10)
+        said = in_processes(4, share, make_store, 25, 10, self.part_s, within_s=self.part_s)
         assert len({holder for holder, _, _ in said}) == 1, "they do not agree on who has the lease"
         wins = sorted(version for _, won, _ in said for version in won)
         assert wins == list(range(1, 26)), "a version was saved twice, or not at all"
@@ -87,17 +97,21 @@ class TogetherContract(Bare):
         with opened(make_store) as store:
             store.save("parent", b"1", version=1)
             store.acquire("a", "parent", ttl_s=_LONG_S)
+            hears, says = multiprocessing.Pipe(duplex=False)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # that threads are running is the point
-                reads, writes = os.pipe()
                 child = os.fork()
             if child == 0:
-                _in_child(store, writes)
-            os.close(writes)
-            seen = [_own(store, "parent", version) for version in range(2, 32)]
-            with os.fdopen(reads, "rb") as pipe:
-                said = pickle.loads(pipe.read())  # noqa: S301  # of our own child
-            os.waitpid(child, 0)
+                _in_child(store, says)
+            says.close()  # so that its death is heard
+            try:
+                seen = [_own(store, "parent", version) for version in range(2, 32)]
+                assert hears.poll(self.part_s), f"the child said nothing for {self.part_s:g} s"
+                said = hears.recv()
+            finally:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                hears.close()
             assert all(seen), "the parent got the answers of its child"
             assert said == ("parent", True), f"the child found {said}"
             if self.processes:
@@ -110,41 +124,77 @@ class TogetherContract(Bare):
     def test_waiters_are_woken(self, make_store: Maker) -> None:
         """By a release and by a save, whoever made it; without either the waiting ends by itself."""
         with opened(make_store) as store, opened(make_store) as other:
-            wait = getattr(store, "wait", None)
-            assert (wait is not None) == self.wakes, "`wakes` says otherwise"
-            if wait is None:
+            assert hasattr(store, "wait") == self.wakes, "`wakes` says otherwise"
+            if not self.wakes:
                 return
-            began = time.monotonic()
-            wait("a", 0.2)
-            assert time.monotonic() - began < self.bound_s
+            in_threads(1, lambda number, gate: wait_of(store)("a", 0.2), self.bound_s)
+            wait_of(store)("a", 0.01)
             other.acquire("a", "other", ttl_s=_LONG_S)
             for change in (
                 lambda: other.release("a", "other"),
                 lambda: other.save("a", b"1", version=1),
                 lambda: other.save("a", b"2", version=2),
             ):
-                later = threading.Timer(0.2, change)
-                later.start()
-                began = time.monotonic()
-                wait("a", 5 * self.bound_s)
-                took = time.monotonic() - began
-                later.join()
+                later = Doing(functools.partial(_later, 0.2, change))
+                took = waited(store, 5 * self.bound_s)
+                later.ended(time.monotonic() + self.bound_s, self.bound_s)
+                assert later.error is None
                 assert took < self.bound_s, "nobody woke the waiter"
+
+    def test_all_waiters_are_woken(self, make_store: Maker) -> None:
+        """Each of the threads that wait for one account, whichever object they wait with."""
+        if not self.wakes:
+            return
+        with opened(make_store) as store, opened(make_store) as other:
+
+            def one(number: int, gate: Gate) -> float:
+                mine = (store, other)[number % 2]
+                if number == 6:
+                    store.acquire("a", "me", ttl_s=_LONG_S)
+                    gate.wait()
+                    time.sleep(0.3)  # until they wait
+                    store.release("a", "me")
+                    return 0.0
+                wait_of(mine)("a", 0.01)
+                gate.wait()
+                return waited(mine, 5 * self.bound_s)
+
+            took = in_threads(7, one, self.part_s)
+            late = sum(each > self.bound_s for each in took)
+            assert not late, f"{late} of 6 waiting threads were not woken"
+
+    def test_processes_wake_each_other(self, make_store: Maker) -> None:
+        """A renewal that ends in another process wakes those who wait in this one."""
+        if self.processes and self.wakes:
+            missed, _ = in_processes(2, disturb, make_store, self.bound_s, within_s=self.part_s)
+            assert not missed, f"nobody woke the waiter when another process made a {' and a '.join(missed)}"
+
+    def test_waiting_takes_its_time(self, make_store: Maker) -> None:
+        """While nothing happens it may end early now and then, not always: who waits would never pause."""
+        if not self.wakes:
+            return
+        with opened(make_store) as store:
+            store.save("a", b"1", version=1)
+            wait_of(store)("a", 0.01)
+            took = [waited(store, 0.3) for _ in range(6)]
+            assert sum(took) > 0.9, f"six waits for 0.3 s each took {sum(took):.2f} s in all"
 
     def test_what_happens_between_two_waits_is_not_missed(self, make_store: Maker) -> None:
         """One who looks, finds the lease held, and waits again is woken by what came in between."""
+        if not self.wakes:
+            return
         with opened(make_store) as store, opened(make_store) as other:
-            wait = getattr(store, "wait", None)
-            if wait is None:
-                return
             other.acquire("a", "other", ttl_s=_LONG_S)
-            wait("a", 0.01)
+            wait_of(store)("a", 0.01)
             other.release("a", "other")
             store.load("a")
             store.holder("a")
-            began = time.monotonic()
-            wait("a", 5 * self.bound_s)
-            assert time.monotonic() - began < self.bound_s
+            assert waited(store, 5 * self.bound_s) < self.bound_s, "what had happened woke nobody"
+
+
+def _later(seconds: float, change: Callable[[], None]) -> None:
+    time.sleep(seconds)
+    change()
 
 
 def _own(store: TokenStore, account: str, version: int) -> bool:
@@ -154,7 +204,7 @@ def _own(store: TokenStore, account: str, version: int) -> bool:
     return store.load(account) == Stored(version=version, sealed=sealed)
 
 
-def _in_child(store: TokenStore, writes: int) -> None:
+def _in_child(store: TokenStore, says: Connection) -> None:
     """The child's part of the fork; does not return."""
     said: Any = ("nothing", False)
     try:
@@ -164,5 +214,5 @@ def _in_child(store: TokenStore, writes: int) -> None:
     except BaseException as error:
         said = (type(error).__name__, str(error))
     finally:
-        os.write(writes, pickle.dumps(said))
+        says.send(said)
         os._exit(0)
