@@ -25,7 +25,7 @@ Maker = Callable[[], TokenStore]
 T = TypeVar("T")
 
 # How many times as long as an operation may take: what threads and processes do, and a test as a whole. What
-# is inside ends first, since it knows best what went wrong; so does a process, which also takes time to begin.
+# is inside ends first, since it knows best what went wrong; so does a process, which takes time to begin too.
 _PART, _WHOLE = 8, 16
 _LATER = 1.5
 _LONG_S = 60.0

@@ -149,22 +149,6 @@ def test_every_test_says_what_it_is_for() -> None:
     assert all(test.__doc__ for test in tests)
 
 
-def test_the_store_of_the_page_keeps_the_contract(tmp_path: Path) -> None:
-    """The example of docs/plugins.md, "A token store", run by pytest as its reader would."""
-    page = (ROOT / "docs" / "plugins.md").read_text("utf-8").partition("### A token store\n")[2]
-    (tmp_path / "test_acme_store.py").write_text(page.partition("```python\n")[2].partition("```")[0])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_acme_store.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
-
-
 @pytest.mark.parametrize(
     ("module", "extra", "urls"),
     [
