@@ -25,7 +25,7 @@ Maker = Callable[[], TokenStore]
 T = TypeVar("T")
 
 # How many times as long as an operation may take: what threads and processes do, and a test as a whole. What
-# is inside ends first, since it knows best what went wrong; so does a process, which takes time to begin too.
+# is inside ends first, since it knows best what went wrong; so does a process, before those who hear it.
 _PART, _WHOLE = 8, 16
 _LATER = 1.5
 _LONG_S = 60.0
@@ -156,17 +156,18 @@ def in_processes(
     """Run ``task(store, number, *args)`` in processes that know nothing of this one."""
     spawn = multiprocessing.get_context("spawn")
     shared = {"gate": spawn.Barrier(count), "number": spawn.RawValue("i", 0)}
+    # The clock that processes share; beginning is part of their time.
+    until, ends = time.time() + within_s, time.monotonic() + _LATER * within_s
     running: dict[Any, Any] = {}
     said: dict[Any, Any] = {}
     try:
         for number in range(count):
             hears, says = spawn.Pipe(duplex=False)
             call = (task, make_store, number, args)
-            running[hears] = spawn.Process(target=_begin, args=(says, shared, call, within_s))
+            running[hears] = spawn.Process(target=_begin, args=(says, shared, call, within_s, until))
             running[hears].start()
             says.close()  # so that its death is heard
         # They tell by themselves that they came to no end, unless they cannot even do that.
-        ends = time.monotonic() + _LATER * within_s
         while len(said) < count:
             ready = wait([hears for hears in running if hears not in said], ends - time.monotonic())
             assert ready, f"a process said nothing for {_LATER * within_s:g} s"
@@ -194,7 +195,9 @@ def _heard(hears: Any, process: Any) -> Any:
 _shared: dict[str, Any] = {}
 
 
-def _begin(says: Connection, shared: dict[str, Any], call: tuple[Any, ...], within_s: float) -> None:
+def _begin(
+    says: Connection, shared: dict[str, Any], call: tuple[Any, ...], within_s: float, until: float
+) -> None:
     """What a process does: its task, and tell what came of it."""
     _shared.update(shared)
     task, make_store, number, args = call
@@ -206,7 +209,7 @@ def _begin(says: Connection, shared: dict[str, Any], call: tuple[Any, ...], with
 
     doing = Doing(work)
     try:
-        doing.ended(time.monotonic() + within_s, within_s)
+        doing.ended(time.monotonic() + until - time.time(), within_s)
     except AssertionError as hangs:
         says.send((False, str(hangs)))
     else:
@@ -269,7 +272,7 @@ def disturb(store: TokenStore, number: int, bound_s: float) -> list[str]:
         if number == 0:
             wait_of(store)("a", 0.01)
             meet()
-            if waited(store, 2 * bound_s) > bound_s:
+            if waited(store, 1.25 * bound_s) > bound_s:
                 missed.append(change)
         else:
             if change == "release":

@@ -66,7 +66,7 @@ class LeaseContract(Bare):
                         gone_s = max(passed, time.monotonic() - began)
                         if gone_s < ttl_s:
                             assert lease is not None, f"a lease of {ttl_s:g} s had ended after {gone_s:.1f} s"
-                            whose = f"after {gone_s:.1f} of {ttl_s:g} s the lease was {lease.holder!r}'s"
+                            whose = f"after {gone_s:.1f} of {ttl_s:g} s {lease.holder!r} had the lease"
                             assert lease.holder == "me", whose
                 self.pass_time(self.watched_s / _LOOKS)
                 passed += self.watched_s / _LOOKS

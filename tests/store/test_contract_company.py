@@ -55,7 +55,7 @@ class Naps(MemoryStore):
     """Calls a short sleep waiting."""
 
     def wait(self, account: str, timeout_s: float) -> None:
-        time.sleep(min(timeout_s, 0.05))
+        time.sleep(min(timeout_s, 0.02))
 
 
 class FirstPage(MemoryStore):
@@ -92,7 +92,7 @@ class OneByte(MemoryStore):
         (WakesNone(), ALL, "6 of 6 waiting threads were not woken"),
         (Endless(), WOKEN, 'wait_of(store)("a", 0.2)'),
         (Restless(), PAUSES, "six waits for 0.3 s each took 0.00 s in all"),
-        (Naps(), PAUSES, "six waits for 0.3 s each took 0.3"),
+        (Naps(), PAUSES, "six waits for 0.3 s each took 0."),
         (FirstPage(100), "test_accounts_lists_all", "of 1001 accounts 100 were listed"),
         (FirstPage(1000), "test_accounts_lists_all", "of 1001 accounts 1000 were listed"),
         (TwoDigits(), "test_versions_go_on_as_far_as_they_like", ""),
@@ -251,13 +251,13 @@ def test_it_finds_what_is_wrong_between_processes(
 ) -> None:
     """In bounded time, the failure says what, and no process is left."""
     contract: Any = TokenStoreContract()
-    contract.bound_s, contract.wakes = 1.0, True
+    contract.bound_s, contract.wakes = 1.5, True
     before = multiprocessing.active_children()
     began = time.monotonic()
     with pytest.raises(AssertionError) as caught:
         getattr(contract, test)(functools.partial(kind, tmp_path / "tokens.db"))
     assert words in str(caught.value)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 30
     assert multiprocessing.active_children() == before
 
 

@@ -151,8 +151,8 @@ class Patient(MemoryStore):
 @pytest.mark.parametrize(
     ("lasts_s", "words"),
     [
-        (lambda ttl_s: min(ttl_s, 1.0), "a lease of 45 s had ended after 1."),
-        (lambda ttl_s: 0.2 * ttl_s, "a lease of 1 s had ended after 0.2"),
+        (lambda ttl_s: min(ttl_s, 1.0), "a lease of 45 s had ended after"),
+        (lambda ttl_s: 0.2 * ttl_s, "a lease of 1 s had ended after"),
     ],
     ids=["after a second", "after a fifth of its time"],
 )
@@ -171,9 +171,8 @@ def test_it_finds_leases_whose_end_moved(kind: Callable[[], TokenStore], words: 
 
 def test_it_finds_leases_that_only_look_held() -> None:
     """Whoever asks who has it is told so, and whoever asks for it gets it."""
-    assert failure(LASTS, OnlyTold(lambda ttl_s: min(ttl_s, 1.0))).startswith(
-        "after 1.0 of 45 s the lease was"
-    )
+    said = failure(LASTS, OnlyTold(lambda ttl_s: min(ttl_s, 1.0)))
+    assert "of 45 s 'you' had the lease" in said
 
 
 def test_a_longer_watch_finds_leases_that_end_later() -> None:
@@ -233,4 +232,4 @@ def test_it_finds_holders_that_pass_for_each_other(
 
 def test_it_finds_a_call_that_waits_for_the_lease() -> None:
     """It names the call, and how long it took."""
-    assert failure(KEPT, Patient()).startswith("acquire in vain took 0.")
+    assert failure(KEPT, Patient()).startswith("acquire in vain took")
