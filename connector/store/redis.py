@@ -2,8 +2,9 @@
 
 Every write is one Lua script, so that nothing comes between looking and writing. What a save promises, that
 it survives a crash, Redis keeps only when told so: ``appendonly yes`` and ``appendfsync always`` (with
-``everysec`` the last second may be lost, and with it a rotated refresh token), and a ``maxmemory-policy``
-that evicts no key without expiry. The log warns once of a server where this is known to be otherwise.
+``everysec`` the last second may be lost, and with it a rotated refresh token), and the ``maxmemory-policy``
+``noeviction``: the others evict what others need room for, and those called ``volatile-...`` leases first, since
+a lease is a key that expires. The log warns once of a server where this is known to be otherwise.
 """
 
 from __future__ import annotations
@@ -218,9 +219,14 @@ class RedisStore:
                 "appendonly is off, so a crash of Redis loses tokens that were renewed since its last"
                 " snapshot; set `appendonly yes` and `appendfsync always`"
             )
-        if str(memory.get("maxmemory_policy", "")).startswith("allkeys"):
-            policy = memory["maxmemory_policy"]
-            self._tell_of(f"maxmemory-policy {policy} may evict tokens; set `noeviction`")
+        policy = memory.get("maxmemory_policy") or "noeviction"
+        # Without a limit nothing is evicted; where it is not told, there may be one.
+        if memory.get("maxmemory") != 0 and policy != "noeviction":
+            what = "leases" if str(policy).startswith("volatile") else "tokens and leases"
+            self._tell_of(
+                f"maxmemory-policy {policy} may evict {what} when others need room, so that a refresh token is"
+                " lost or shown twice; set `noeviction`"
+            )
 
     def _tell_of(self, reason: str) -> None:
         tell("store.not_durable", store=self.address.shown, reason=reason)

@@ -114,6 +114,7 @@ def test_what_is_not_durable_is_warned_of_once(caplog: pytest.LogCaptureFixture,
     """A server without append-only file, or that evicts tokens, is named in the log; a good one is not."""
     with caplog.at_level(logging.WARNING, "connector"), Redis(appendonly="no") as server:
         server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        server.ask("CONFIG", "SET", "maxmemory", "100mb")
         store = RedisStore(server.url())
         for version in (1, 2):
             store.save("a", b"x", version=version)
@@ -123,6 +124,49 @@ def test_what_is_not_durable_is_warned_of_once(caplog: pytest.LogCaptureFixture,
     assert "appendonly is off" in said[0]
     assert "allkeys-lru" in said[1]
     assert "CANARY" not in "".join(said)
+
+
+def test_whatever_may_evict_a_lease_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Every policy but noeviction where memory has a limit; where it has none, nothing is evicted."""
+
+    def said() -> list[str]:
+        caplog.clear()
+        store = RedisStore(server.url())
+        store.load("a")
+        store.close()
+        return [record.getMessage() for record in caplog.records if record.name == "connector"]
+
+    with caplog.at_level(logging.WARNING, "connector"), Redis() as server:
+        for kind in ("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lfu"):
+            server.ask("CONFIG", "SET", "maxmemory-policy", kind)
+            server.ask("CONFIG", "SET", "maxmemory", "100mb")
+            [told] = said()
+            assert f"maxmemory-policy {kind} may evict" in told
+            assert "leases" in told
+            assert "set `noeviction`" in told
+            server.ask("CONFIG", "SET", "maxmemory", "0")
+            assert said() == []
+        server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        server.ask("CONFIG", "SET", "maxmemory", "100mb")
+        assert said() == []
+
+
+def test_a_lease_is_the_first_to_go_under_a_volatile_policy(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Why they are warned of: another tenant's writes take the lease of a renewal under way, which is then another's."""
+    with caplog.at_level(logging.WARNING, "connector"), Redis() as server:
+        used = server.client.info("memory")["used_memory"]
+        server.ask("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+        server.ask("CONFIG", "SET", "maxmemory", str(used + 2_000_000))
+        store = RedisStore(server.url())
+        assert store.acquire("a", "me", ttl_s=60).holder == "me"
+        with server.client as tenant:
+            for number in range(300):
+                tenant.set(f"cache:{number}", "x" * 20_000, ex=3600)
+        assert store.acquire("a", "you", ttl_s=60).holder == "you"
+        store.close()
+    assert any("volatile-ttl may evict leases" in record.getMessage() for record in caplog.records)
 
 
 def test_a_save_that_returned_survives_a_crash() -> None:
