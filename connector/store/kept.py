@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -73,3 +74,32 @@ class Kept(Generic[T]):
             self._shut(thing)
         else:
             self._parents.append(thing)
+
+
+class Seats:
+    """How many may do something at once; who finds no seat does without.
+
+    Args:
+        number: how many there are in a process.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._of: tuple[int, deque[None]] = (0, deque())
+
+    @contextmanager
+    def one(self) -> Iterator[bool]:
+        """Have a seat; False: all are taken."""
+        if self._of[0] != os.getpid():
+            # The threads that sit on those of the parent of a fork are not here.
+            self._of = (os.getpid(), deque([None] * self._number))
+        free = self._of[1]
+        try:
+            free.pop()
+        except IndexError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            free.append(None)

@@ -3,16 +3,15 @@
 Every write is one Lua script, so that nothing comes between looking and writing. What a save promises, that
 it survives a crash, Redis keeps only when told so: ``appendonly yes`` and ``appendfsync always`` (with
 ``everysec`` the last second may be lost, and with it a rotated refresh token), and the ``maxmemory-policy``
-``noeviction``: the others evict what others need room for, and those called ``volatile-...`` leases first, since
-a lease is a key that expires. The log warns once of a server where this is known to be otherwise.
+``noeviction``: the others evict when room is needed, and those called ``volatile-...`` take leases first,
+since a lease is a key that expires. The log warns once of a server where this is known to be otherwise.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import redis
@@ -20,15 +19,17 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from connector.errors import StoreError
 from connector.observe import tell
 from connector.store import trouble
-from connector.store.kept import Kept
+from connector.store.kept import Kept, Seats
+from connector.store.redissays import failure, no_room
 from connector.store.redisurl import Address
 from connector.tokenstore import Lease, Stored, VersionConflict
 
 _SCHEMA = 1
 _ANSWER_S = 2.0
+# How many calls of a process are under way at a time; a further one waits for a connection.
+_MOST = 8
 
 # The field "\0schema" marks the hash as ours: no account has such a name.
 _LOOK = """
@@ -92,12 +93,18 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         self.address = Address(url)
-        self._client: Any = redis.Redis.from_url(
-            self.address.url,
-            socket_connect_timeout=_ANSWER_S,
-            socket_timeout=_ANSWER_S,
-            retry=Retry(NoBackoff(), 0),  # what may be asked for again is decided here
+        options: dict[str, Any] = {
+            "socket_connect_timeout": _ANSWER_S,
+            "socket_timeout": _ANSWER_S,
+            "retry": Retry(NoBackoff(), 0),  # what may be asked for again is decided here
+        }
+        self._pool = redis.BlockingConnectionPool.from_url(
+            self.address.url, max_connections=_MOST, timeout=_ANSWER_S, **options
         )
+        self._client: Any = redis.Redis(connection_pool=self._pool)
+        # Those who listen have their own, since each keeps one for as long as it waits.
+        self._listeners: Any = redis.Redis.from_url(self.address.url, **options)
+        self._seats = Seats(_MOST)
         self._ears: Kept[PubSub] = Kept(_hang_up)
         self._records = f"{self.address.prefix}:records"
         self._looked = False
@@ -149,27 +156,35 @@ class RedisStore:
     def wait(self, account: str, timeout_s: float) -> None:
         """See `connector.tokenstore.Waking`."""
         ends = time.monotonic() + timeout_s
+        with self._seats.one() as seated:
+            # Being woken is a courtesy; what is the matter shows when the caller looks again.
+            if not (seated and self._listen(account, ends)):
+                time.sleep(max(0.0, min(ends - time.monotonic(), 0.5)))
+
+    def close(self) -> None:
+        """See `TokenStore.close`."""
+        self._ears.close()
+        self._listeners.close()
+        self._pool.disconnect()
+
+    def _listen(self, account: str, ends: float) -> bool:
+        """Return when woken or at `ends`; False: at once, since it cannot be listened."""
         ear = self._ears.take(account, other=False)
         try:
             if ear is None:
-                ear = self._client.pubsub()
+                ear = self._listeners.pubsub()
                 ear.subscribe(self._channel(account))
             while True:
                 said = ear.get_message(timeout=max(0.0, ends - time.monotonic()))
                 if (said and said["type"] == "message") or time.monotonic() >= ends:
                     break
-            # It goes on listening: what happens before this caller waits again is not missed.
-            self._ears.give(ear, account)
         except (redis.RedisError, OSError):
-            # Being woken is a courtesy; what is the matter shows when the caller looks again.
             if ear is not None:
                 _hang_up(ear)
-            time.sleep(max(0.0, min(ends - time.monotonic(), 0.5)))
-
-    def close(self) -> None:
-        """See `TokenStore.close`."""
-        self._ears.close()
-        self._client.close()
+            return False
+        # It goes on listening: what happens before this caller waits again is not missed.
+        self._ears.give(ear, account)
+        return True
 
     def _lease(self, account: str) -> str:
         return f"{self.address.prefix}:lease:{account}"
@@ -198,12 +213,16 @@ class RedisStore:
                 found = self._client.eval(script, 1, name, *sent)
             except redis.TimeoutError:
                 raise
-            except redis.ConnectionError:
+            except redis.ConnectionError as error:
+                if no_room(error):
+                    raise
                 found = self._client.eval(script, 1, name, *sent, b"again")
             self._look_once()
         except (redis.RedisError, OSError) as error:
-            raise self._failure(error) from None
-        return found
+            failed = failure(error, self.address, script)
+        else:
+            return found
+        raise failed  # out here, so that it does not keep redis-py's error and what hangs on it
 
     def _look_once(self) -> None:
         """Warn, once, of a server that is known to forget."""
@@ -224,50 +243,12 @@ class RedisStore:
         if memory.get("maxmemory") != 0 and policy != "noeviction":
             what = "leases" if str(policy).startswith("volatile") else "tokens and leases"
             self._tell_of(
-                f"maxmemory-policy {policy} may evict {what} when others need room, so that a refresh token is"
-                " lost or shown twice; set `noeviction`"
+                f"maxmemory-policy {policy} may evict {what} when others need room, so that a refresh token"
+                " is lost or shown twice; set `noeviction`"
             )
 
     def _tell_of(self, reason: str) -> None:
         tell("store.not_durable", store=self.address.shown, reason=reason)
-
-    def _failure(self, error: Exception) -> StoreError:
-        """The StoreError for what redis-py raised."""
-        words = self.address.clean(str(error)) or type(error).__name__
-        # redis-py keeps the first word of an answer, or makes a class of it.
-        code = words.partition(" ")[0]
-        made: Callable[[str, str], StoreError] = trouble.unusable
-        if _unproven(error):
-            made = trouble.unproven
-        elif isinstance(error, _REFUSED):
-            made = trouble.refused
-        elif isinstance(error, redis.ReadOnlyError) or code == "NOREPLICAS":
-            made = trouble.read_only
-        elif isinstance(error, redis.OutOfMemoryError) or code == "MISCONF":
-            made = trouble.full
-        elif code == "WRONGTYPE":
-            made = trouble.foreign
-        elif code in _LATER or isinstance(error, _AWAY):
-            made = trouble.unreachable
-        return made(self.address.shown, words)
-
-
-_REFUSED = (
-    redis.AuthenticationError,
-    redis.exceptions.NoPermissionError,
-    redis.exceptions.AuthorizationError,
-)
-_AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
-_LATER = ("BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING")
-
-
-def _unproven(error: BaseException | None) -> bool:
-    """Whether it comes of a certificate."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _hang_up(ear: PubSub) -> None:

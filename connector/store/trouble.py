@@ -1,7 +1,7 @@
-"""What can be wrong with a server that keeps tokens, in the same words for all of them.
+"""What can be wrong with a store that keeps tokens, in the same words for all of them.
 
-Each function makes a StoreError; `shown` is the server without its password, `reason` what it said, which
-the caller has cleaned of passwords.
+Each function makes a StoreError; `shown` is the file, or the server without its password, `reason` what it
+said, which the caller has cleaned of passwords.
 """
 
 from __future__ import annotations
@@ -57,6 +57,16 @@ def full(shown: str, reason: str) -> StoreError:
         code="store_full",
         reason=reason,
         resolution="give the server more room; what was saved before is still there",
+    )
+
+
+def busy(shown: str, reason: str) -> StoreError:
+    """Others are at it, and it was waited for as long as may be."""
+    return StoreError(
+        f"the token store {shown} is busy",
+        code="store_busy",
+        reason=reason,
+        resolution="it is tried again by itself; where this goes on, see what keeps it busy",
     )
 
 

@@ -47,6 +47,7 @@ FLOORS: dict[float, str] = {
     4.0: "counts flight landing resting seal store.kept store.memory store.sqlite store.trouble suspicion",
     4.005: "store.pgdoor",
     4.01: "store.pgwire store.redisurl",
+    4.015: "store.redissays",
     4.02: "store.postgresql store.redis",
     4.05: "lanes route",
     4.1: "keys post store",

@@ -1,4 +1,4 @@
-"""Redis as a store: its keys, its durability, and what can be wrong with it."""
+"""Redis as a store: its keys, its durability, and what it loses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ports import port_ahead
-from real_servers import IN_URL, Redis
-from store_room import WRITES, operations, refused
+from real_servers import Redis
+from store_room import operations, refused
 
 from connector.errors import StoreError
 from connector.store.redis import RedisStore
@@ -195,88 +194,6 @@ def test_a_save_that_returned_survives_a_crash() -> None:
             server.resume()
         assert store.load("a") in (None, Stored(version=3, sealed=b"after"))  # deleted, or not
         store.close()
-
-
-# --- what can be wrong -----------------------------------------------------------------------------------
-
-
-def test_a_wrong_password(redis_server: Redis) -> None:
-    """Said as what it is, without the password; none at all too."""
-    refused(RedisStore(redis_server.url(password="CANARY-wrong")), "store_refused")
-    refused(RedisStore(f"redis://127.0.0.1:{redis_server.port}/0"), "store_refused")
-
-
-def test_a_user_who_may_not(redis_server: Redis, own_name: str) -> None:
-    """A user without the commands that it takes."""
-    redis_server.ask("ACL", "SETUSER", own_name, "on", ">CANARY", "~*", "+@read")
-    url = f"redis://{own_name}:CANARY@127.0.0.1:{redis_server.port}/0"
-    refused(RedisStore(url), "store_refused", "no permissions")
-
-
-def test_nobody_listens() -> None:
-    """A server that does not run."""
-    refused(RedisStore(f"redis://:CANARY@127.0.0.1:{port_ahead()}/0"), "store_unreachable", "refused")
-
-
-@pytest.mark.parametrize(
-    ("begin", "end", "code", "words"),
-    [
-        (
-            ["CONFIG", "SET", "min-replicas-to-write", "1"],
-            ["CONFIG", "SET", "min-replicas-to-write", "0"],
-            "store_read_only",
-            "NOREPLICAS",
-        ),
-        (["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"], "store_read_only", "read only replica"),
-        (["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"], "store_full", "maxmemory"),
-    ],
-)
-def test_a_server_that_takes_no_writes(begin: list[str], end: list[str], code: str, words: str) -> None:
-    """A primary without its replicas, a replica, one without memory: looking goes on, and all of it afterwards."""
-    with Redis() as server:
-        store = RedisStore(server.url())
-        store.save("a", b"precious", version=1)
-        server.ask(*begin)
-        refused(store, code, words, only=WRITES)
-        assert store.load("a") == Stored(version=1, sealed=b"precious")
-        assert list(store.accounts()) == ["a"]
-        assert store.holder("a") is None
-        server.ask(*end)
-        for call in operations(store).values():
-            call()
-        store.close()
-
-
-def test_over_a_socket(redis_server: Redis, own_name: str) -> None:
-    """``redis+unix:`` names a path."""
-    url = f"redis+unix://:{IN_URL}@{redis_server.folder}/redis.sock?db=1&prefix={own_name}"
-    store = RedisStore(url)
-    store.save("a", b"1", version=1)
-    assert store.load("a") == Stored(version=1, sealed=b"1")
-    assert RedisStore(redis_server.url(own_name)).load("a") is None  # in database 0
-    assert repr(store) == f"<RedisStore redis+unix://{redis_server.folder}/redis.sock?db=1>"
-    store.close()
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "redis://:CANARY@host:port/0",
-        "redis://:CANARY@/0",
-        "redis://:CANARY@host/zero",
-        "redis://:CANARY@host/0?prefix=",
-        "redis://:CANARY@host/0?prefix=a*b",
-        "redis://:CANARY@host/0?decode_responses=true",
-        "redis://:CANARY@host/0#fragment",
-        "redis+unix://:CANARY@",
-    ],
-)
-def test_urls_that_are_none(url: str) -> None:
-    """Refused before anything is asked for, without repeating what may be a password."""
-    with pytest.raises(StoreError) as caught:
-        RedisStore(url)
-    assert caught.value.code == "bad_store_url"
-    assert "CANARY" not in str(caught.value)
 
 
 def test_a_lost_answer_is_no_conflict(redis_server: Redis, own_name: str, store: RedisStore) -> None:
