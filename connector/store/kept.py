@@ -6,13 +6,25 @@ what its parent opened, not even to close it, since closing says goodbye to the 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+
+class _Kept(NamedTuple, Generic[T]):
+    """One thing, and since when nobody has used it."""
+
+    pid: int
+    use: str
+    since: float
+    thing: T
 
 
 class Kept(Generic[T]):
@@ -21,13 +33,18 @@ class Kept(Generic[T]):
     Args:
         shut: closes one; must not raise.
         most: how many are kept at most.
+        rest: how many stay when nobody uses them.
+        idle_s: after which the others are closed.
     """
 
-    def __init__(self, shut: Callable[[T], None], *, most: int = 4) -> None:
+    def __init__(self, shut: Callable[[T], None], *, most: int = 4, rest: int = 2, idle_s: float) -> None:
         self._shut = shut
         self._most = most
-        self._things: deque[tuple[int, str, T]] = deque()
+        self._rest = rest
+        self._idle_s = idle_s
+        self._things: deque[_Kept[T]] = deque()
         self._parents: list[T] = []  # of the parent of a fork: kept from being closed by the collector
+        self._timer: tuple[int, threading.Timer] | None = None
 
     def take(self, use: str = "", *, other: bool = True) -> T | None:
         """One that belongs to the caller until it gives it back; None: there is none, open one.
@@ -40,40 +57,74 @@ class Kept(Generic[T]):
         found: T | None = None
         while found is None:
             try:
-                pid, kind, thing = self._things.pop()
+                kept = self._things.pop()
             except IndexError:
                 break
-            if pid != mine:
-                self._parents.append(thing)
-            elif kind == use:
-                found = thing
+            if kept.pid != mine:
+                self._parents.append(kept.thing)
+            elif kept.use == use:
+                found = kept.thing
             else:
-                spare.append((pid, kind, thing))
+                spare.append(kept)
         if found is None and other and spare:
-            found = spare.pop(0)[2]
+            found = spare.pop(0).thing
         self._things.extend(reversed(spare))
         return found
 
     def give(self, thing: T, use: str = "") -> None:
         """Keep one for the next caller; beyond `most`, the one that lay longest is closed."""
-        self._things.append((os.getpid(), use, thing))
+        self._things.append(_Kept(os.getpid(), use, time.monotonic(), thing))
         while len(self._things) > self._most:
             self._drop()
+        self._watch()
 
     def close(self) -> None:
         """Close all that are not in use."""
+        timer, self._timer = self._timer, None
+        if timer is not None and timer[0] == os.getpid():
+            timer[1].cancel()
         while self._things:
             self._drop()
 
+    def _watch(self) -> None:
+        """See to it that those are closed which nobody uses, also when nobody calls any more."""
+        timer = self._timer
+        if len(self._things) <= self._rest or (timer is not None and timer[0] == os.getpid()):
+            return
+        again = threading.Timer(self._idle_s, self._tidy)
+        again.daemon = True
+        self._timer = (os.getpid(), again)
+        # Where the interpreter ends, or the system has no thread left, they stay a while longer.
+        with contextlib.suppress(RuntimeError):
+            again.start()
+            return
+        self._timer = None
+
+    def _tidy(self) -> None:
+        self._timer = None
+        while len(self._things) > self._rest:
+            try:
+                kept = self._things.popleft()
+            except IndexError:
+                return
+            if kept.pid == os.getpid() and time.monotonic() - kept.since < self._idle_s:
+                self._things.appendleft(kept)
+                break
+            self._end(kept)
+        self._watch()
+
     def _drop(self) -> None:
         try:
-            pid, _, thing = self._things.popleft()
+            kept = self._things.popleft()
         except IndexError:
             return
-        if pid == os.getpid():
-            self._shut(thing)
+        self._end(kept)
+
+    def _end(self, kept: _Kept[T]) -> None:
+        if kept.pid == os.getpid():
+            self._shut(kept.thing)
         else:
-            self._parents.append(thing)
+            self._parents.append(kept.thing)
 
 
 class Seats:

@@ -16,6 +16,8 @@ from psycopg import conninfo, pq
 
 # In a trace: each field of the server's error as its letter and text (protocol "ErrorResponse", field C).
 _CODE = re.compile(rb'ErrorResponse\t.*? C "([0-9A-Z]{5})"')
+# The one that opens nothing itself, so that a process without files left can still use a connection.
+SELECTOR: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 _WAITS: dict[int, int] = {
     pq.PollingStatus.READING: selectors.EVENT_READ,
     pq.PollingStatus.WRITING: selectors.EVENT_WRITE,
@@ -32,8 +34,11 @@ def state_at_the_door(parts: dict[str, Any], ends: float) -> str:
     memory = getattr(os, "memfd_create", None)
     if memory is None:
         return ""
-    # A trace holds what is exchanged, so it must never be on a disk.
-    trace: int = memory("connector")
+    try:
+        # A trace holds what is exchanged, so it must never be on a disk.
+        trace: int = memory("connector")
+    except OSError:
+        return ""
     try:
         made = pq.PGconn.connect_start(conninfo.make_conninfo("", **parts).encode())
         try:
@@ -53,7 +58,7 @@ def state_at_the_door(parts: dict[str, Any], ends: float) -> str:
 def _poll(made: pq.abc.PGconn, ends: float) -> None:
     """Drive the connection to its end, good or bad."""
     while (wanted := _WAITS.get(made.connect_poll())) is not None:
-        with selectors.DefaultSelector() as selector:
+        with SELECTOR() as selector:
             selector.register(made.socket, wanted)
             if not selector.select(max(0.0, ends - time.monotonic())):
                 return

@@ -2,14 +2,19 @@
 
 libpq bounds connecting only; a server that was stopped in mid-statement would be waited for without end. So
 each operation has a moment at which it gives up, whatever the server does.
+
+Behind a pooler (PgBouncer) a server's session is somebody else's in the next moment. So what an operation
+sets ends with its one transaction, and nobody listens there.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import selectors
 import time
-from collections.abc import Callable, Generator
-from typing import Any, Self
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg import conninfo
@@ -17,16 +22,17 @@ from psycopg import errors as pg
 
 from connector.errors import StoreError
 from connector.store import trouble
-from connector.store.pgdoor import state_at_the_door
+from connector.store.pgdoor import SELECTOR, state_at_the_door
 
 _CONNECT_S = 3
-# Of the server's own clock, so that nothing which we gave up lies in wait there. A chosen way of committing
-# that is safer than `on` stays, and so does `local`: this machine's disk is what is promised.
-_SESSION = """
-SELECT set_config('statement_timeout', '4s', false), set_config('lock_timeout', '3s', false),
-    set_config('default_transaction_isolation', 'read committed', false),
-    CASE WHEN current_setting('synchronous_commit') = 'off'
-        THEN set_config('synchronous_commit', 'on', false) END"""
+# Sent before a statement and in one message with it, which makes one transaction of them without a further
+# round trip. Of the server's own clock, so that nothing which we gave up lies in wait there. A chosen way of
+# committing that is safer than `on` stays, and so does `local`: this machine's disk is what is promised.
+SETTINGS: LiteralString = """SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET LOCAL statement_timeout = '4s';
+SET LOCAL lock_timeout = '3s';
+SELECT CASE WHEN current_setting('synchronous_commit') = 'off'
+    THEN set_config('synchronous_commit', 'on', true) END;"""
 # The server's words at the door come without SQLSTATE. In another language, `pgdoor` finds it.
 _AT_THE_DOOR = (
     "authentication failed",
@@ -35,6 +41,8 @@ _AT_THE_DOOR = (
     "permission denied for database",
 )
 _NOT_THERE = ("does not exist",)
+# A pooler's words, which knows one SQLSTATE for all that is the matter with it.
+_POOLER = "unsupported startup parameter"
 # Words of libpq and OpenSSL, which are English wherever Python is.
 _UNPROVEN = ("certificate", "SSL error", "does not support SSL", "SSL is not enabled")
 
@@ -84,7 +92,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """Drive psycopg's generator as psycopg does, until `ends`. Raises OperationalError then."""
         try:
             wanted = next(gen)
-            with selectors.DefaultSelector() as selector:
+            with SELECTOR() as selector:
                 selector.register(self.fileno(), wanted)
                 while ready := selector.select(max(0.0, self.ends - time.monotonic())):
                     wanted = gen.send(ready[0][1])
@@ -100,9 +108,22 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         try:
             while not self.closed and self._readable(0.0):
                 self._take_news()
-        except psycopg.Error:
+        except (psycopg.Error, OSError):
             return True
         return self.closed
+
+    def ask(self, query: LiteralString, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement in a transaction of its own, under our settings; its rows."""
+        # The values are written into it here, since only the simple protocol takes several in one message.
+        with psycopg.ClientCursor(self) as cursor:
+            cursor.execute(SETTINGS + query, values)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    def pooled(self) -> bool:
+        """Whether a pooler stands between, which gives each client a number of its own making."""
+        return self.ask("SELECT pg_backend_pid()") != [(self.pgconn.backend_pid,)]
 
     def listen(self, channel: str) -> None:
         """Listen to this channel, and to no other any more."""
@@ -127,7 +148,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.news = True
 
     def _readable(self, within: float) -> bool:
-        with selectors.DefaultSelector() as selector:
+        with SELECTOR() as selector:
             selector.register(self.fileno(), selectors.EVENT_READ)
             return bool(selector.select(within))
 
@@ -142,19 +163,24 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def to(cls, address: Address, ends: float) -> Self:
         """Connect; what was lost on the way is told as psycopg does."""
         left = max(1, min(_CONNECT_S, round(ends - time.monotonic())))
-        made = cls.connect(
-            **{**address.parts, "connect_timeout": left, "client_encoding": "utf8"},
-            autocommit=True,
-            prepare_threshold=None,  # statements that were prepared trip over some poolers
-        )
-        made.ends = ends
-        made.add_notify_handler(made._heard)
         try:
-            made.execute(_SESSION)
-        except BaseException:
-            made.close()
-            raise
-        return made
+            made = cls.connect(
+                **{**address.parts, "connect_timeout": left, "client_encoding": "utf8"},
+                autocommit=True,
+                prepare_threshold=None,  # statements that were prepared trip over some poolers
+            )
+        except psycopg.Error as error:
+            # psycopg's frame holds the error and a connection half made, and the error by its traceback the
+            # frame: the socket would stay until the collector comes by. Without it, it is closed now.
+            lost = error.with_traceback(None)
+        else:
+            made.ends = ends
+            made.add_notify_handler(made._heard)
+            return made
+        try:
+            raise lost
+        finally:
+            del lost
 
 
 _BY_STATE: dict[str, Callable[[str, str], StoreError]] = {
@@ -181,6 +207,8 @@ def failure(error: Exception, address: Address, ends: float = 0.0) -> StoreError
         ends: until when the server may be asked once more why it lets nobody in (`time.monotonic`).
     """
     state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, OSError):
+        return trouble.no_files(address.shown, error.strerror or type(error).__name__)
     if state:
         assert isinstance(error, psycopg.Error)
         reason = address.clean(error.diag.message_primary or type(error).__name__)
@@ -189,6 +217,10 @@ def failure(error: Exception, address: Address, ends: float = 0.0) -> StoreError
         return trouble.unusable(address.shown, type(error).__name__)
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = address.clean(lines[0])
+    if _POOLER in reason:
+        return trouble.pooler(address.shown, reason)
+    if trouble.NO_FILES in reason or _no_file():
+        return trouble.no_files(address.shown, trouble.NO_FILES)
     if any(words in reason for words in _AT_THE_DOOR):
         return trouble.refused(address.shown, reason)
     if any(words in reason for words in _UNPROVEN):
@@ -198,6 +230,15 @@ def failure(error: Exception, address: Address, ends: float = 0.0) -> StoreError
     if not isinstance(error, pg.ConnectionTimeout) and time.monotonic() < ends:
         state = state_at_the_door(address.parts, ends)
     return (_of_state(state) if state else trouble.unreachable)(address.shown, reason)
+
+
+def _no_file() -> bool:
+    """Whether this process can open nothing more, of which libpq may have no words."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
 
 
 def _of_state(state: str) -> Callable[[str, str], StoreError]:

@@ -16,10 +16,12 @@ from psycopg.errors import UndefinedTable
 
 from connector.errors import StoreError
 from connector.store import trouble
-from connector.store.kept import Kept
-from connector.store.pgwire import Address, Connection, failure
+from connector.store.kept import Kept, Seats
+from connector.store.pgwire import SETTINGS, Address, Connection, failure
 from connector.tokenstore import Lease, Stored, VersionConflict
 
+# How many calls are under way at a time where somebody sees to that, and how many may listen.
+_MOST, _EARS = 8, 4
 # What brings a store from the version before to this one; a new store goes through all of them.
 MIGRATIONS: Mapping[int, Sequence[LiteralString]] = {
     1: (
@@ -74,6 +76,7 @@ class PostgresqlStore:
         url: ``postgresql://user:password@host:port/database``, as libpq understands it; what it leaves out
             comes from PGPASSWORD, ``~/.pgpass`` and their like.
         bound_s: how long one operation may take, connecting included.
+        idle_s: after which connections are closed that nobody uses, all but two.
         migrations: statements by the schema version that they lead to.
 
     Raises StoreError ``bad_store_url``.
@@ -84,13 +87,18 @@ class PostgresqlStore:
         url: str,
         *,
         bound_s: float = 5.0,
+        idle_s: float = 60.0,
         migrations: Mapping[int, Sequence[LiteralString]] = MIGRATIONS,
     ) -> None:
         self.address = Address(url)
         self._bound_s = bound_s
         self._migrations = migrations
-        # Few, since a server has not many for a fleet of processes.
-        self._idle: Kept[Connection] = Kept(Connection.close, most=2)
+        # Few, since a server has not many for a fleet of processes: what a burst has opened is soon closed.
+        self._idle: Kept[Connection] = Kept(Connection.close, most=_MOST, rest=2, idle_s=idle_s)
+        # Those that listen are for nothing else, so that nobody finds them in use for a wait.
+        self._ears: Kept[Connection] = Kept(Connection.close, most=_EARS, rest=0, idle_s=idle_s)
+        self._seats = Seats(_EARS)
+        self._pooled = False
 
     def __repr__(self) -> str:
         return f"<PostgresqlStore {self.address.shown}>"
@@ -145,32 +153,39 @@ class PostgresqlStore:
 
     def wait(self, account: str, timeout_s: float) -> None:
         """See `connector.tokenstore.Waking`."""
-        ends, db = time.monotonic() + timeout_s, self._at_hand(account)
-        try:
-            db = db or Connection.to(self.address, time.monotonic() + self._bound_s)
-            db.ends = time.monotonic() + self._bound_s
-            db.listen(_channel(account))
-            db.hear(ends)
-        except (psycopg.Error, OSError):
+        ends = time.monotonic() + timeout_s
+        with self._seats.one() as seated:
             # Being woken is a courtesy; what is the matter shows when the caller looks again.
-            if db is not None:
-                db.close()
-            time.sleep(max(0.0, min(ends - time.monotonic(), 0.5)))
-        else:
-            # It goes on listening: what happens before this caller waits again is not missed.
-            self._idle.give(db, account)
+            if not (seated and not self._pooled and self._listen(account, ends)):
+                time.sleep(max(0.0, min(ends - time.monotonic(), 0.5)))
 
     def close(self) -> None:
         """See `TokenStore.close`."""
         self._idle.close()
+        self._ears.close()
 
-    def _at_hand(self, account: str) -> Connection | None:
-        """A connection that is open and good, rather one that listens for this account; None: open one."""
-        while True:
-            db = self._idle.take(account)
-            if db is None or not db.stale():
-                return db
-            db.close()
+    def _listen(self, account: str, ends: float) -> bool:
+        """Return when woken or at `ends`; False: at once, since it cannot be listened."""
+        db = None
+        try:
+            db, bound = _good(self._ears, account), time.monotonic() + self._bound_s
+            known = db is not None
+            db = db or Connection.to(self.address, bound)
+            db.ends = bound
+            if not known and db.pooled():
+                # It would be left listening on a session that is others' too.
+                self._pooled = True
+                db.close()
+                return False
+            db.listen(_channel(account))
+            db.hear(ends)
+        except (psycopg.Error, OSError):
+            if db is not None:
+                db.close()
+            return False
+        # It goes on listening: what happens before this caller waits again is not missed.
+        self._ears.give(db, account)
+        return True
 
     def _is_there(self, values: Mapping[str, Any], ends: float) -> bool:
         try:
@@ -197,25 +212,31 @@ class PostgresqlStore:
         """
         ends = ends or time.monotonic() + self._bound_s
         while True:
-            account = str(values.get("account", ""))
-            db = self._at_hand(account)
-            known = db is not None
+            db, known = None, False
             try:
+                db = _good(self._idle)
+                known = db is not None
                 db = db or self._open(ends, making)
                 if db is None:
                     return []
                 db.ends = ends
-                rows = db.execute(query, values).fetchall()
+                rows = db.ask(query, values)
             except (psycopg.Error, UnicodeError, OSError) as error:
                 # A table that has vanished is looked for anew, as a connection is.
                 again = isinstance(error, UndefinedTable) or (twice and db is not None and db.closed)
                 if db is not None:
                     db.close()
-                if not (known and again and time.monotonic() < ends):
-                    raise failure(error, self.address, 0.0 if db else ends) from None
+                if known and again and time.monotonic() < ends:
+                    continue
+                failed = failure(error, self.address, 0.0 if db else ends)
             else:
-                self._idle.give(db, account)
+                self._idle.give(db)
                 return rows
+            # Out here, and forgotten: neither psycopg's error nor this frame is kept by who keeps ours.
+            try:
+                raise failed
+            finally:
+                del failed
 
     def _open(self, ends: float, making: bool) -> Connection | None:
         """A new connection to a store that this connector knows; None: there is no store, nor one made."""
@@ -236,12 +257,12 @@ class PostgresqlStore:
 
     def _version(self, db: Connection) -> int | None:
         """The schema's version; None where there are no tables. Raises StoreError for those of others."""
-        tables = [row[0] for row in db.execute(_VISIBLE)]
+        tables = [row[0] for row in db.ask(_VISIBLE)]
         if not tables:
             return None
         if len(tables) < 3:
             raise trouble.foreign(self.address.shown, f"of its tables there is only {', '.join(tables)}")
-        rows = db.execute("SELECT version FROM connector_schema").fetchall()
+        rows = db.ask("SELECT version FROM connector_schema")
         if len(rows) != 1 or not isinstance(rows[0][0], int):
             raise trouble.foreign(self.address.shown, "connector_schema does not hold one version")
         return rows[0][0]
@@ -249,6 +270,7 @@ class PostgresqlStore:
     def _migrate(self, db: Connection) -> None:
         """Bring the tables to the newest version, all or nothing, while others who want to do so wait."""
         with db.transaction():
+            db.execute(SETTINGS)
             db.execute(_MAKING)
             found = self._version(db)
             if found is None:
@@ -258,6 +280,15 @@ class PostgresqlStore:
                 for statement in self._migrations[version]:
                     db.execute(statement)
                 db.execute("UPDATE connector_schema SET version = %s", (version,))
+
+
+def _good(kept: Kept[Connection], account: str = "") -> Connection | None:
+    """A connection that is open and good, rather one that listens for this account; None: open one."""
+    while True:
+        db = kept.take(account)
+        if db is None or not db.stale():
+            return db
+        db.close()
 
 
 def _channel(account: str) -> str:

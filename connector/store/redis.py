@@ -105,7 +105,7 @@ class RedisStore:
         # Those who listen have their own, since each keeps one for as long as it waits.
         self._listeners: Any = redis.Redis.from_url(self.address.url, **options)
         self._seats = Seats(_MOST)
-        self._ears: Kept[PubSub] = Kept(_hang_up)
+        self._ears: Kept[PubSub] = Kept(_hang_up, rest=0, idle_s=60.0)
         self._records = f"{self.address.prefix}:records"
         self._looked = False
 
@@ -222,7 +222,11 @@ class RedisStore:
             failed = failure(error, self.address, script)
         else:
             return found
-        raise failed  # out here, so that it does not keep redis-py's error and what hangs on it
+        # Out here, and forgotten: neither redis-py's error nor this frame is kept by who keeps ours.
+        try:
+            raise failed
+        finally:
+            del failed
 
     def _look_once(self) -> None:
         """Warn, once, of a server that is known to forget."""

@@ -44,6 +44,8 @@ def failure(error: Exception, address: Address, script: str) -> StoreError:
         return trouble.busy(
             address.shown, "all connections of this process were in use for longer than may be waited"
         )
+    if trouble.NO_FILES in str(error):
+        return trouble.no_files(address.shown, address.clean(str(error)))
     # The hash of our own script is of no use to anybody; its line is, where a command is refused.
     words, line = _without_script(address.clean(str(error)) or type(error).__name__)
     # redis-py keeps the first word of an answer, or makes a class of it.

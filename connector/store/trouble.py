@@ -29,6 +29,18 @@ def refused(shown: str, reason: str) -> StoreError:
     )
 
 
+def pooler(shown: str, reason: str) -> StoreError:
+    """A pooler before the server takes no such part of the URL."""
+    return StoreError(
+        f"the token store {shown} does not let connector in",
+        code="store_refused",
+        reason=reason,
+        resolution="a pooler such as PgBouncer stands before it: name the server itself, or leave `options`"
+        " out of the URL and set it for the user (ALTER ROLE ... SET search_path = ...); session mode is no"
+        " cure, and with `ignore_startup_parameters` the pooler may drop it without a word",
+    )
+
+
 def unproven(shown: str, reason: str) -> StoreError:
     """Its certificate does not prove that it is the server named, or it speaks no TLS."""
     return StoreError(
@@ -67,6 +79,20 @@ def busy(shown: str, reason: str) -> StoreError:
         code="store_busy",
         reason=reason,
         resolution="it is tried again by itself; where this goes on, see what keeps it busy",
+    )
+
+
+# The system's words, as libpq and redis-py hand them on.
+NO_FILES = "Too many open files"
+
+
+def no_files(shown: str, reason: str) -> StoreError:
+    """It is not asked at all: this process, or the system, cannot open anything more."""
+    return StoreError(
+        f"the token store {shown} cannot be asked from this process",
+        code="store_unusable",
+        reason=reason,
+        resolution="see what keeps files and sockets open here, or allow more (`ulimit -n`)",
     )
 
 
