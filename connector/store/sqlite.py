@@ -6,7 +6,10 @@ connection, one after the other, so that no handle ever crosses a thread or a fo
 
 from __future__ import annotations
 
+import errno
+import math
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -18,6 +21,7 @@ from typing import Any
 from connector.errors import StoreError
 from connector.lives import is_crossed
 from connector.moment import boot, steady_beside
+from connector.store import trouble
 from connector.tokenstore import Lease, Stored, VersionConflict
 
 _SCHEMA_VERSION = 1
@@ -35,6 +39,9 @@ _LEASE_END = (
 # How long a fork waits for an operation under way; longer than one may wait for other processes.
 _FORK_S = 10.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What one write may need beside the file: the index of the log grows by 32 KiB.
+_ROOM = 65_536
 
 
 class _Turn:
@@ -236,7 +243,21 @@ class SqliteStore:
             try:
                 return self.path.stat().st_size >= 0
             except FileNotFoundError:
-                return False
+                # A link that leads nowhere is a store that is missing, not an invitation to make one there.
+                if (link := self._dangling()) is None:
+                    return False
+        raise StoreError(
+            f"the token store {self.path} cannot be used",
+            code="store_unusable",
+            reason=f"{link} is a link that leads nowhere",
+            resolution="mount or bring back what it points to, or remove the link; nothing was made",
+        )
+
+    def _dangling(self) -> Path | None:
+        """The link on the way to the file that leads nowhere; None: there is none."""
+        return next(
+            (at for at in (self.path, *self.path.parents) if at.is_symlink() and not at.exists()), None
+        )
 
     def _make_file(self) -> None:
         if self._there():
@@ -286,10 +307,29 @@ class SqliteStore:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            text = error.strerror if isinstance(error, OSError) else str(error)
-            raise StoreError(
-                f"the token store {self.path} cannot be used",
-                code="store_unusable",
-                reason=text or type(error).__name__,
-                resolution="check the disk, the permissions of file and folder, and that it is a token store",
-            ) from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: sqlite3.Error | OSError) -> StoreError:
+        """The StoreError for what SQLite or the system said."""
+        text = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if kind in _BUSY:
+            return trouble.busy(str(self.path), f"another process holds it: {text}")
+        if getattr(error, "errno", 0) in _FULL or kind == sqlite3.SQLITE_FULL:
+            return trouble.full(str(self.path), text, "the disk")
+        if kind == sqlite3.SQLITE_IOERR and self._left() < _ROOM:
+            # What lies beside the file is told of in these words, whatever the system said.
+            return trouble.full(str(self.path), f"{text}: no space is left on the disk", "the disk")
+        return StoreError(
+            f"the token store {self.path} cannot be used",
+            code="store_unusable",
+            reason=text,
+            resolution="check the disk, the permissions of file and folder, and that it is a token store",
+        )
+
+    def _left(self) -> float:
+        """How many bytes the disk still takes, as far as known."""
+        try:
+            return shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return math.inf

@@ -62,13 +62,13 @@ def read_only(shown: str, reason: str) -> StoreError:
     )
 
 
-def full(shown: str, reason: str) -> StoreError:
+def full(shown: str, reason: str, where: str = "the server") -> StoreError:
     """It has no room, on disk or in memory."""
     return StoreError(
         f"the token store {shown} is full",
         code="store_full",
         reason=reason,
-        resolution="give the server more room; what was saved before is still there",
+        resolution=f"give {where} more room; what was saved before is still there",
     )
 
 
