@@ -42,7 +42,7 @@ _AT_THE_DOOR = (
 )
 _NOT_THERE = ("does not exist",)
 # A pooler's words, which knows one SQLSTATE for all that is the matter with it.
-_POOLER = "unsupported startup parameter"
+_POOLER = ("unsupported startup parameter", "not allowed in statement pooling mode")
 # Words of libpq and OpenSSL, which are English wherever Python is.
 _UNPROVEN = ("certificate", "SSL error", "does not support SSL", "SSL is not enabled")
 
@@ -212,12 +212,14 @@ def failure(error: Exception, address: Address, ends: float = 0.0) -> StoreError
     if state:
         assert isinstance(error, psycopg.Error)
         reason = address.clean(error.diag.message_primary or type(error).__name__)
+        if state == "08P01" and any(words in reason for words in _POOLER):
+            return trouble.pooler(address.shown, reason)
         return _of_state(state)(address.shown, reason)
     if not isinstance(error, psycopg.Error):
         return trouble.unusable(address.shown, type(error).__name__)
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = address.clean(lines[0])
-    if _POOLER in reason:
+    if any(words in reason for words in _POOLER):
         return trouble.pooler(address.shown, reason)
     if trouble.NO_FILES in reason or _no_file():
         return trouble.no_files(address.shown, trouble.NO_FILES)

@@ -30,14 +30,15 @@ def refused(shown: str, reason: str) -> StoreError:
 
 
 def pooler(shown: str, reason: str) -> StoreError:
-    """A pooler before the server takes no such part of the URL."""
+    """A pooler before the server takes no such part of the URL, or pools in a mode that is none for us."""
     return StoreError(
         f"the token store {shown} does not let connector in",
         code="store_refused",
         reason=reason,
-        resolution="a pooler such as PgBouncer stands before it: name the server itself, or leave `options`"
-        " out of the URL and set it for the user (ALTER ROLE ... SET search_path = ...); session mode is no"
-        " cure, and with `ignore_startup_parameters` the pooler may drop it without a word",
+        resolution="a pooler such as PgBouncer stands before it: name the server itself, or let it pool in"
+        " session or transaction mode, and leave `options` out of the URL: in session mode too the pooler"
+        " refuses it, or with `ignore_startup_parameters` may drop it without a word; set it for the user"
+        " (ALTER ROLE ... SET search_path = ...)",
     )
 
 

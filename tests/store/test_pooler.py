@@ -173,3 +173,18 @@ def test_a_pooler_that_does_not_know_a_part_of_the_url(postgresql: Postgresql, s
         refused(store, "store_refused", said, "PgBouncer", "session mode", "ignore_startup_parameters")
         said = "server login has been failing, try again later"
         refused(store, "store_unreachable", said)
+
+
+def test_a_pooler_in_statement_mode(postgresql: Postgresql, schema: str) -> None:
+    """It takes no transaction of several messages, as making the tables is; nor does any waiting cure that."""
+    store = PostgresqlStore(postgresql.url(schema))
+    store.save("a", b"1", version=1)
+    said = "transaction blocks not allowed in statement pooling mode"
+    postgresql.ask(
+        f"CREATE FUNCTION {schema}.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" RAISE EXCEPTION '{said}' USING ERRCODE = '08P01'; END $$",
+        f"CREATE TRIGGER no BEFORE INSERT OR UPDATE OR DELETE ON {schema}.connector_record"
+        f" FOR EACH ROW EXECUTE FUNCTION {schema}.no()",
+    )
+    refused(store, "store_refused", said, "PgBouncer", "transaction mode", only=["save", "delete"])
+    store.close()
