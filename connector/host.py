@@ -291,6 +291,12 @@ class Host:
         """Seal every record of the store with a new key; returns how many there were. Raises StoreError."""
         return self._vault.rotate()
 
+    def key_place(self) -> tuple[str, bool]:
+        """Where the store's key is, and whether keys are kept there for other stores. Raises StoreError."""
+        vault = self._vault
+        assert vault.sealer.keys
+        return vault.sealer.where, vault.shares_key and vault.sealer.where != "CONNECTOR_KEY"
+
     def close(self) -> None:
         """Close connections, services and the store. Safe to call twice."""
         with self._lock:

@@ -98,22 +98,32 @@ def _of_ring(ring: Any, url: str, text: Secret) -> Sealer:
     )
 
 
-def keep(sealer: Sealer, url: str, key_file: Path, *, keyring: Any = "system") -> None:
-    """Write the keys of `sealer` back to where they came from (key rotation). Raises StoreError."""
+def keep(
+    sealer: Sealer,
+    change: Callable[[tuple[Key, ...]], Iterable[Key]],
+    url: str,
+    key_file: Path,
+    *,
+    keyring: Any = "system",
+) -> tuple[Key, ...]:
+    """Replace the keys of `sealer`, where they came from, by what `change` makes of them (key rotation).
+
+    They are read again under the lock: the place may be that of other stores too, and whoever else
+    changes them at the same moment loses nothing. Returns the keys that are kept. Raises StoreError.
+    """
     if sealer.where == _IN_ENVIRONMENT:
         raise StoreError(
             "the key comes from CONNECTOR_KEY, which only you can change",
             code="key_in_environment",
             resolution="put the new key in front: CONNECTOR_KEY='new old', then run this again",
         )
-    if sealer.where == _IN_KEYRING:
-        ring = _system_keyring() if keyring == "system" else keyring
-        try:
-            ring.set_password(_SERVICE, url, encode(sealer.keys))
-        except Exception as error:
-            raise _locked(error) from None
-    else:
-        _write(key_file, sealer.keys, replace=True)
+    with _one_at_a_time(key_file.parent):
+        keys = tuple(change(sealer.read_again()))
+        if sealer.where == _IN_KEYRING:
+            _to_ring(_system_keyring() if keyring == "system" else keyring, url, keys)
+        else:
+            _write(key_file, keys, replace=True)
+    return keys
 
 
 def new_key() -> Key:
@@ -259,6 +269,13 @@ def _system_keyring() -> Any:
 def _from_ring(ring: Any, url: str) -> str:
     try:
         return ring.get_password(_SERVICE, url) or ""
+    except Exception as error:
+        raise _locked(error) from None
+
+
+def _to_ring(ring: Any, url: str, keys: Iterable[Key]) -> None:
+    try:
+        ring.set_password(_SERVICE, url, encode(keys))
     except Exception as error:
         raise _locked(error) from None
 

@@ -176,4 +176,7 @@ def key_rotate(context: click.Context, manifest: str | None) -> None:
     """Encrypt every stored token with a new key."""
     with open_host(chosen(context, manifest)) as host:
         count = host.rotate_key()
-        say(f"{count} record{'' if count == 1 else 's'} sealed with a new key")
+        where, shared = host.key_place()
+        say(f"{count} record{'' if count == 1 else 's'} sealed with a new key, which is in {where}")
+        if shared:
+            say("the keys before it are kept there: what other stores hold may be sealed with them")

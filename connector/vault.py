@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,15 @@ class Vault:
         return Path(home).expanduser() / "connector" / "key"
 
     @property
+    def shares_key(self) -> bool:
+        """Whether the place of the key may be that of other stores too; then no key is ever forgotten.
+
+        Only a SQLite store's own goes by its absolute path. All others share one key file, and a URL that
+        a plugin takes for relative is one name in the OS keyring for as many stores as there are folders.
+        """
+        return not isinstance(self.store, (SqliteStore, MemoryStore))
+
+    @property
     def sealer(self) -> Sealer:
         """The sealer; it finds or makes its key when it first seals or opens something."""
         return self._sealer
@@ -90,13 +99,22 @@ class Vault:
     def rotate(self) -> int:
         """Make a new key and seal every record with it; the last one is kept for stragglers.
 
-        Returns the number of records sealed anew. Safe beside running pipelines: they read the keys
-        again, and each record is sealed under its account's lease, between two renewals. Raises
-        StoreError: ``rotation_running`` when somebody else is at it, ``key_in_environment`` when
-        CONNECTOR_KEY holds one key only (whoever set it puts the new one in front first).
+        Where other stores may have their key in the same place (`shares_key`), all of them are kept: the
+        records of those stores are not at hand. Returns the number of records sealed anew. Safe beside
+        running pipelines: they read the keys again, and each record is sealed under its account's lease,
+        between two renewals. Raises StoreError: ``rotation_running`` when somebody else is at it,
+        ``key_in_environment`` when CONNECTOR_KEY holds one key only (whoever set it puts the new one in
+        front first).
         """
-        # Two at once would each write a list of keys that lacks the other's.
         holder = f"rotation/{os.getpid()}/{secrets.token_hex(4)}"
+        self._hold(holder)
+        try:
+            return self._rotate(holder)
+        finally:
+            self.store.release(_ROTATION, holder)
+
+    def _hold(self, holder: str) -> None:
+        """Take or keep the lease: of two at once, one might forget what the other still needs."""
         lease = self.store.acquire(_ROTATION, holder, ttl_s=_ROTATION_S)
         if lease.holder != holder:
             raise StoreError(
@@ -105,28 +123,31 @@ class Vault:
                 reason=f"{lease.holder} has begun and not yet ended",
                 resolution=f"try again later; what a crashed one left ends by itself in {_ROTATION_S:.0f} s",
             )
-        try:
-            return self._rotate(holder)
-        finally:
-            self.store.release(_ROTATION, holder)
 
     def _rotate(self, holder: str) -> int:
         keys, where = self.sealer.read_again(), self.sealer.where
         chosen_by_us = where != "CONNECTOR_KEY" or len(keys) == 1
         if chosen_by_us:
-            keys = (new_key(), *keys)
-            self._keep(keys)
-        # Keys that stay as they are: an older list must not come back between two records.
-        sealer = Sealer(keys, where=where)
+            new = new_key()
+            keys = self._change(lambda kept: (new, *kept))
+        sealer = Sealer(keys, where=where, reload=lambda: self._at_least(keys))
         count = 0
         for account in self.store.accounts():
-            self.store.acquire(_ROTATION, holder, ttl_s=_ROTATION_S)
+            self._hold(holder)
             count += self._seal_anew(account, holder, sealer)
-        if chosen_by_us:
+        if chosen_by_us and not self.shares_key:
             # Only now, with nothing left under it, may a key be forgotten.
-            self._keep(keys[:2])
+            self._change(lambda kept: kept[:2] if kept[0] == new else kept)
         self.sealer.read_again()
         return count
+
+    def _at_least(self, keys: tuple[Key, ...]) -> tuple[Key, ...]:
+        """The keys as they are now, which another project may have added to.
+
+        An older list must not come back between two records.
+        """
+        found = self.sealer.read_again()
+        return found if set(keys) <= set(found) else keys
 
     def _seal_anew(self, account: str, holder: str, sealer: Sealer) -> bool:
         """Seal one record with the current key, under its lease: no renewal finds its record gone on."""
@@ -150,13 +171,14 @@ class Vault:
         finally:
             self.store.release(account, holder)
 
-    def _keep(self, keys: Sequence[Key]) -> None:
-        sealer = Sealer(keys, where=self.sealer.where)
+    def _change(self, change: Callable[[tuple[Key, ...]], Iterable[Key]]) -> tuple[Key, ...]:
+        """Replace the keys where they are kept; returns those that are kept there now."""
         if isinstance(self.store, MemoryStore):
             with _guard.lock:
-                _given[self.store] = sealer
-        else:
-            keep(sealer, self.url, self.key_file, keyring=self._keyring)
+                kept = _given[self.store] = Sealer(tuple(change(_given[self.store].keys)), where="memory")
+            return kept.keys
+        assert self._found is not None, "the keys are read before they are changed"
+        return keep(self._found, change, self.url, self.key_file, keyring=self._keyring)
 
     def _keys(self) -> Sequence[Key]:
         if isinstance(self.store, MemoryStore):

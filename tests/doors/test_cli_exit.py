@@ -172,11 +172,49 @@ def test_keys(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert alone.code == 1
     assert "CONNECTOR_KEY" in alone.err
     monkeypatch.setenv("CONNECTOR_KEY", f"{second} {first}")
-    assert call("key", "rotate").err == "1 record sealed with a new key\n"
+    assert call("key", "rotate").err == "1 record sealed with a new key, which is in CONNECTOR_KEY\n"
     monkeypatch.setenv("CONNECTOR_KEY", second)
     assert json.loads(call("accounts", "--json").out)[2]["refreshable"] is True
     monkeypatch.setenv("CONNECTOR_KEY", "garbage!")
     assert call("token", "person").code == 1
+
+
+ELSEWHERE = """\
+from connector.hookspecs import hookimpl
+from connector.store import SqliteStore
+
+class Elsewhere:
+    def __init__(self, path):
+        self._inner = SqliteStore(path)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+@hookimpl
+def connector_stores():
+    return {"elsewhere": lambda url, folder: Elsewhere(folder / "elsewhere.db")}
+"""
+
+
+def test_rotating_says_where_the_key_is(call: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of a SQLite store is its own; that of others is shared, and keeps what they may need."""
+    monkeypatch.delenv("CONNECTOR_KEY")
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "home"))
+    (folder / "elsewhere.py").write_text(ELSEWHERE)
+    (folder / "other.yaml").write_text("version: 1\nplugins: [elsewhere.py]\nstore: elsewhere://x\n")
+    own, shared = folder / "tokens.db.key", folder / "home" / "connector" / "key"
+    shared.parent.mkdir(parents=True)
+    for file in (own, shared):
+        file.write_text(call("key", "new").out)
+        file.chmod(0o600)
+    for _ in range(2):
+        done = call("key", "rotate")
+        assert (done.out, done.err) == ("", f"0 records sealed with a new key, which is in {own}\n")
+        done = call("key", "rotate", "-m", "other.yaml")
+        said, kept = done.err.splitlines()
+        assert (done.out, said) == ("", f"0 records sealed with a new key, which is in {shared}")
+        assert kept == "the keys before it are kept there: what other stores hold may be sealed with them"
+    assert [len(file.read_text().split()) for file in (own, shared)] == [2, 3]
 
 
 def test_help_names_every_command_and_option(call: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from connector.errors import StoreError
@@ -16,7 +16,39 @@ from connector.record import Record
 from connector.secret import Secret
 from connector.store import SqliteStore
 from connector.token import Token
+from connector.tokenstore import Lease, Stored
 from connector.vault import Vault
+
+
+class Elsewhere:
+    """A store that is not ours to put a key file beside, as a server's: a `SqliteStore` behind another name."""
+
+    def __init__(self, path: Path) -> None:
+        self._inner = SqliteStore(path)
+
+    def load(self, account: str) -> Stored | None:
+        return self._inner.load(account)
+
+    def save(self, account: str, sealed: bytes, *, version: int) -> None:
+        self._inner.save(account, sealed, version=version)
+
+    def delete(self, account: str) -> None:
+        self._inner.delete(account)
+
+    def accounts(self) -> Iterable[str]:
+        return self._inner.accounts()
+
+    def acquire(self, account: str, holder: str, *, ttl_s: float) -> Lease:
+        return self._inner.acquire(account, holder, ttl_s=ttl_s)
+
+    def holder(self, account: str) -> Lease | None:
+        return self._inner.holder(account)
+
+    def release(self, account: str, holder: str) -> None:
+        self._inner.release(account, holder)
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def lease(path: Path) -> str:
@@ -27,6 +59,20 @@ def lease(path: Path) -> str:
 def key(path: Path) -> str:
     """Find or make the key; return its name."""
     return Vault(SqliteStore(path), url="u", environ={}, keyring=None).sealer.keys[0].name.hex()
+
+
+def rotate(home: Path) -> list[str]:
+    """Rotate the shared key of a store of one's own, again and again; return the names of the keys made."""
+    store = Elsewhere(home / f"{os.getpid()}.db")
+    vault = Vault(store, url="u", environ={"XDG_DATA_HOME": str(home)}, keyring=None)
+    store.save("a", vault.sealer.seal("a", Record(), version=1), version=1)
+    made = []
+    for _ in range(20):
+        vault.rotate()
+        stored = store.load("a")
+        assert stored is not None
+        made.append(stored.sealed[1:5].hex())
+    return made
 
 
 def keep_renewing(path: Path, account: str) -> int:

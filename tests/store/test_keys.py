@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_worker import Elsewhere
 
 from connector.errors import StoreError
 from connector.keys import encode, keep, new_key, parse_keys, sealer_for
@@ -223,6 +224,83 @@ def test_rotation(tmp_path: Path, keyring: Any, kind: str) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["file", "keyring"])
+def test_rotation_where_others_have_their_key(tmp_path: Path, keyring: Any, kind: str) -> None:
+    """Two projects on servers share one place; either may rotate as often as it likes, the other's logins stay."""
+    ring, environ = keyring if kind == "keyring" else None, {"XDG_DATA_HOME": str(tmp_path / "home")}
+    mine, other = (
+        Vault(Elsewhere(tmp_path / f"{name}.db"), url="u", environ=environ, keyring=ring)
+        for name in ("mine", "other")
+    )
+    put(mine, "a", "one")
+    put(other, "a", "two")
+    for count in range(2, 5):
+        assert mine.rotate() == 1
+        assert len(mine.sealer.keys) == count
+    assert got(Vault(other.store, url="u", environ=environ, keyring=ring), "a") == "two"
+    assert other.rotate() == 1
+    assert got(mine, "a") == "one"
+    assert len(set(mine.sealer.read_again())) == 5
+    assert list(tmp_path.glob("*.key")) == []
+
+
+def test_projects_that_rotate_at_once_lose_no_key(tmp_path: Path, workers: Any) -> None:
+    """Four projects rotate one shared key file in the same moment: every key that any of them made is in it."""
+    workers.start(4, "rotate", tmp_path)
+    made = {name for names in workers.results() for name in names}
+    kept = {
+        key.name.hex() for key in parse_keys(Secret((tmp_path / "connector" / "key").read_text()), where="")
+    }
+    assert len(kept) == 81
+    assert made <= kept
+
+
+def test_a_rotation_follows_one_of_another_project(tmp_path: Path) -> None:
+    """A record sealed meanwhile with a key that another project put in front is opened, and stays as new as it is."""
+    environ = {"XDG_DATA_HOME": str(tmp_path)}
+    mine, other = (
+        Vault(
+            Elsewhere(tmp_path / f"{name}.db"),
+            url="u",
+            environ=environ,
+            keyring=None,
+            sleep=lambda _: meanwhile(),
+        )
+        for name in ("mine", "other")
+    )
+    put(mine, "a", "one")
+    mine.store.acquire("a", "a renewal", ttl_s=60)
+
+    def meanwhile() -> None:
+        other.rotate()
+        put(mine, "a", "renewed")
+        mine.store.release("a", "a renewal")
+
+    assert mine.rotate() == 1
+    assert got(mine, "a") == "renewed"
+    assert len(mine.sealer.keys) == 3
+
+
+def test_a_rotation_that_was_held_up_ends(tmp_path: Path, clock: Any) -> None:
+    """Its lease ran out and another began: it forgets no key that the other needs, and says who is at it."""
+    store = SqliteStore(tmp_path / "t.db", clock=clock)
+
+    def held_up(_: float) -> None:
+        clock.now += 100
+        store.acquire("#rotation of the key", "another", ttl_s=60)
+
+    vault = Vault(store, url="u", environ={}, keyring=None, sleep=held_up)
+    put(vault, "a", "one")
+    put(vault, "b", "two")
+    first = vault.sealer.keys[0]
+    store.acquire("a", "a renewal", ttl_s=60)
+    with pytest.raises(StoreError) as caught:
+        vault.rotate()
+    assert (caught.value.code, "another" in caught.value.reason) == ("rotation_running", True)
+    assert first in vault.sealer.read_again()
+    assert [got(vault, "a"), got(vault, "b")] == ["one", "two"]
+
+
 def test_rotation_while_others_renew(tmp_path: Path, workers: Any) -> None:
     """Two processes renew as fast as they can during five rotations: no renewal is lost or refused."""
     vault = Vault(SqliteStore(tmp_path / "t.db"), url="u", environ={}, keyring=None)
@@ -293,7 +371,7 @@ def test_a_keyring_that_fails_at_keeping(tmp_path: Path) -> None:
     """A rotation that cannot write the new key changes nothing."""
     sealer = Sealer([new_key()], where="the OS keyring")
     with pytest.raises(StoreError) as caught:
-        keep(sealer, "u", tmp_path / "k", keyring=BrokenKeyring("set"))
+        keep(sealer, lambda kept: (new_key(), *kept), "u", tmp_path / "k", keyring=BrokenKeyring("set"))
     assert caught.value.code == "keyring_locked"
     assert encode(sealer.keys) not in str(caught.value)
 
