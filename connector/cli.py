@@ -24,6 +24,7 @@ from connector.console import (
     manifest_option,
     prepare,
     say,
+    show_trace,
     snaps_talk_to_stderr,
     telling,
     words,
@@ -153,6 +154,8 @@ def run(
         if _left_alone(error):
             hush()
         else:
+            if error.__cause__ is not None:
+                show_trace(error.__cause__)
             complain(_in_pipeline(name, error))
     if report.stopped is not None:
         raise report.stopped

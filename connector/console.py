@@ -127,12 +127,19 @@ def _of_file(error: OSError) -> str:
 
 def _unexpected(error: Exception) -> int:
     """A bug of ours or of a plugin. Only its kind is told: its text may repeat what is secret."""
-    context = click.get_current_context(silent=True)
-    if context is not None and context.find_root().params.get("verbose", 0) > 1:
-        for line in traceback.format_tb(error.__traceback__):
-            words().print(Text(line.rstrip()))
+    if show_trace(error):
         return complain(f"unexpected {type(error).__name__}")
     return complain(f"unexpected {type(error).__name__}; `connector -vv ...` shows where it happened")
+
+
+def show_trace(error: BaseException) -> bool:
+    """Write where an error came from: files and source lines, never values. False: nobody asked with `-vv`."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.find_root().params.get("verbose", 0) < 2:
+        return False
+    for line in traceback.format_tb(error.__traceback__):
+        words().print(Text(printable(line.rstrip())))
+    return True
 
 
 def hush() -> None:

@@ -20,6 +20,10 @@ LONGEST = 2_000
 class ErrorView:
     """Collects failures of one run; safe from any thread, since snaps may work in several.
 
+    Args:
+        file: where those of steps that collect are written to.
+        folder: where the files are told from in which the lines are that failed.
+
     Attributes:
         failure: what ended the run; None while it goes well. It is raised again wherever a snap
             swallowed it, so that no step can mistake a broken stream for a finished one.
@@ -27,13 +31,14 @@ class ErrorView:
         records: the first `KEPT` entries of steps that collect.
     """
 
-    def __init__(self, pipeline: str, steps: int, file: Path | None = None) -> None:
+    def __init__(self, pipeline: str, steps: int, file: Path | None = None, *, folder: Path) -> None:
         self.failure: BaseException | None = None
         self.counts = [0] * steps
         self.records: list[ErrorRecord] = []
         self._pipeline = pipeline
         self._lock = threading.Lock()
         self._file = file
+        self._folder = folder
         self._stream: TextIO | None = None
 
     def open(self) -> None:
@@ -68,7 +73,7 @@ class ErrorView:
             self.counts[index] += 1
             if mode != "collect":
                 return
-            record = ErrorRecord.of(step, document, error)
+            record = ErrorRecord.of(step, document, error, folder=self._folder)
             if len(self.records) < KEPT:
                 self.records.append(record)
             if self._stream is not None:
@@ -94,7 +99,7 @@ class ErrorView:
             self._stream.close()
 
     def _step_error(self, step: str, error: BaseException) -> StepError:
-        record = ErrorRecord.of(step, None, error)
+        record = ErrorRecord.of(step, None, error, folder=self._folder)
         failure = StepError(
             f"Step {step!r} of pipeline {self._pipeline!r} failed: {record.message}",
             pipeline=self._pipeline,

@@ -79,14 +79,27 @@ def flaws(run: Callable[..., Any], given: Mapping[str, Any]) -> Iterator[Flaw]:
         return
     for name, value in given.items():
         if name not in known:
-            listed = ", ".join(known) or "none"
-            hint = near(name, known) or f"the options are: {listed}"
-            yield Flaw(f"/with/{escape(name)}", f"unknown option {name!r}", hint)
+            yield Flaw(f"/with/{escape(name)}", f"unknown option {name!r}", _instead(run, name, known))
         else:
             yield from _misfits(value, known[name].wanted, f"/with/{escape(name)}", name)
     for name in known:
         if known[name].required and name not in given:
             yield Flaw("/with", f"option {name!r} is missing", f"{name} is {words(known[name].wanted)}")
+
+
+def _instead(run: Callable[..., Any], name: str, known: Iterable[str]) -> str:
+    """What to do about an unknown option; one that was meant for an option stands before the ``*``."""
+    bare = run.func if isinstance(run, functools.partial) else run
+    # A function's own two are its documents and its context.
+    after = 0 if inspect.isclass(bare) else 2
+    positional = [
+        parameter.name
+        for parameter in inspect.signature(run).parameters.values()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if name in positional[after:]:
+        return f"options must be keyword-only: write {name} after a `*` in the signature of the snap"
+    return near(name, known) or f"the options are: {', '.join(known) or 'none'}"
 
 
 def settled(run: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def run(
     limit = _limit(preview)
     collects = spec.errors and any((step.on_error or spec.on_error) == "collect" for step in steps)
     file = folder / Path(spec.errors).expanduser() if collects and not limit else None
-    view = ErrorView(spec.name, len(steps), file)
+    view = ErrorView(spec.name, len(steps), file, folder=folder)
     stages: list[Stage] = []
     watch = Watch(len(steps), clock, teller(progress, spec.name, stages))
     connections = Connections(clients)

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from connector.errors import ConnectorError, PluginError
+from connector.ownline import at_line
 
 GROUP = "connector"
 ENDPOINT_FILES = (".yaml", ".yml")
@@ -94,26 +95,27 @@ def described(plugin: object) -> str:
 
 
 def broken(owner: str, hook: str, error: BaseException, *, quiet: bool = False) -> PluginError:
-    """The error for a plugin that failed.
+    """The error for a plugin that failed, with the line of its own that it failed at.
 
     Args:
         quiet: leave out what the exception says: it may repeat a secret.
     """
     where = f" in {hook}" if hook else " while loading"
-    text = "" if quiet else " ".join(_text(error).split())[:300]
+    at = at_line(error)
+    text = "" if quiet else " ".join(_text(error, at).split())[:300]
     return PluginError(
         f"the plugin {owner} failed{where}",
         owner=owner,
         hook=hook,
         code="plugin_failed",
-        reason=f"{type(error).__name__}: {text}" if text else type(error).__name__,
+        reason=(f"{type(error).__name__}: {text}" if text else type(error).__name__) + at,
         resolution="update or remove that plugin",
     )
 
 
-def _text(error: BaseException) -> str:
+def _text(error: BaseException, at: str) -> str:
     if isinstance(error, SyntaxError):
-        return f"{error.msg}, line {error.lineno}"
+        return error.msg if at else f"{error.msg}, line {error.lineno}"
     try:
         return str(error)
     except Exception:

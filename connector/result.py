@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 from connector.errors import SnapError
+from connector.ownline import at_line
 from connector.wirewords import advice, place, why
 
 _LONGEST = 500
@@ -58,14 +60,27 @@ class ErrorRecord:
     document: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, step: str, document: Mapping[str, Any] | None, error: BaseException) -> ErrorRecord:
-        """Describe an exception. Of httpx's, only method, host and path: a query may hold a secret."""
+    def of(
+        cls,
+        step: str,
+        document: Mapping[str, Any] | None,
+        error: BaseException,
+        *,
+        folder: Path | None = None,
+    ) -> ErrorRecord:
+        """Describe an exception. Of httpx's, only method, host and path: a query may hold a secret.
+
+        Args:
+            folder: where the file is told from in which the author's line is that it came from.
+        """
         if isinstance(error, SnapError):
             message, reason, resolution = error.message, error.reason, error.resolution
         elif isinstance(error, httpx.HTTPError):
-            message, reason, resolution = _of_httpx(error), why(error), _advice(error)
+            message, reason = _of_httpx(error), why(error) + at_line(error, folder)
+            resolution = _advice(error)
         else:
-            message, reason, resolution = str(error) or type(error).__name__, type(error).__name__, ""
+            kind = type(error).__name__
+            message, reason, resolution = str(error) or kind, kind + at_line(error, folder), ""
         # An empty document is the one the first step gets: nothing was lost with it.
         return cls(
             step=step,

@@ -18,6 +18,7 @@ from connector.bridge import Bridge, Connections
 from connector.errors import SnapError
 from connector.errorview import ErrorView
 from connector.options import settled
+from connector.ownline import at_line
 from connector.result import Listener, Progress, StepResult
 from connector.snap import Document, Snap, StepSpec
 
@@ -136,7 +137,7 @@ class Stage:
                 raise view.failure from None
             raise
         except (Exception, SystemExit) as error:
-            failure = _told(error)
+            failure = _told(error, self._context.folder)
         else:
             self.documents_out += 1
             return document
@@ -155,7 +156,7 @@ class Stage:
             self._documents.close()
         except (Exception, SystemExit) as error:
             if view.failure is None:
-                view.end(self._context.index, self.step.id, _told(error))
+                view.end(self._context.index, self.step.id, _told(error, self._context.folder))
         finally:
             self._watch.switch(before)
 
@@ -247,20 +248,20 @@ def _each(
                 elif made is not None:
                     yield from made
             except (Exception, SystemExit) as error:
-                failure = _told(error)
+                failure = _told(error, context.folder)
             else:
                 continue
             context.fail(document, failure)
 
 
-def _told(error: Exception | SystemExit) -> Exception:
+def _told(error: Exception | SystemExit, folder: Path) -> Exception:
     """The error as it is; a snap that asks Python to exit speaks for its step, not for all pipelines."""
     if not isinstance(error, SystemExit):
         return error
     shown = "" if error.code is None else repr(error.code)
     told = SnapError(
         f"It called sys.exit({shown})",
-        reason="SystemExit",
+        reason="SystemExit" + at_line(error, folder),
         resolution="Raise an error, or return: a snap ends its own step, never the program.",
     )
     told.__cause__ = error

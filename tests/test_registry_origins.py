@@ -82,20 +82,21 @@ def test_a_file_named_twice_is_loaded_once(write: Write) -> None:
 @pytest.mark.parametrize(
     ("before", "reason"),
     [
-        ("import nowhere_to_be_found", "ModuleNotFoundError"),
-        ("def broken(:", "SyntaxError: invalid syntax, line 3"),
-        ("raise SystemExit('no')", "SystemExit: no"),
+        ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found' at {}:3"),
+        ("def broken(:", "SyntaxError: invalid syntax at {}:3"),
+        ("raise SystemExit('no')", "SystemExit: no at {}:3"),
+        ("import json\njson.loads('')", "JSONDecodeError: Expecting value: line 1 column 1 (char 0) at {}:4"),
     ],
 )
 def test_a_file_that_does_not_load_is_named(write: Write, before: str, reason: str) -> None:
-    """Its error says which file and why; the files beside it are loaded, and no half module is left."""
+    """Its error says which file and line and why; the files beside it are loaded, and no half module is left."""
     bad = write("a.py", MODULE.format(name="a", before=before))
     write("b.py", MODULE.format(name="b", before=""))
     modules = set(sys.modules)
     found = collect([bad.parent])
     error = problem(found)
     assert (error.owner, error.hook, error.code) == (str(bad), "", "plugin_failed")
-    assert error.reason.startswith(reason)
+    assert error.reason == reason.format(bad.resolve())
     assert "b" in found.secret_sources
     left = {name for name in set(sys.modules) - modules if name.startswith("connector_plugin_")}
     assert len(left) == 1

@@ -108,6 +108,26 @@ def test_what_snaps_print(call: Any, pipelines: Any, jobs: str) -> None:
     assert shown.out.splitlines() == ['{"n": 0}', '{"n": 1}', '{"n": 2}']
 
 
+def test_a_snap_that_fails_is_told_with_its_line(process: Any, pipelines: Any) -> None:
+    """Without asking only the line; with -vv the way there, source lines and no values of variables."""
+    code = (
+        "def three(documents, context):\n"
+        "    secret = 'CAN' + 'ARY'\n"
+        "    yield from look(documents, secret)\n"
+        "def look(documents, held):\n"
+        "    yield {}[len(held)]\n"
+    )
+    pipelines(code, p=["three"])
+    done = process("run", "-q")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "error: Step 'python' of pipeline 'p' failed: 6. KeyError at door_snaps.py:5.\n"
+    asked = process("-vv", "run", "-q").err
+    assert 'door_snaps.py", line 3, in three\n    yield from look(documents, secret)' in asked
+    assert 'door_snaps.py", line 5, in look' in asked
+    assert asked.endswith(done.err)
+    assert "CANARY" not in asked
+
+
 def test_previews_of_several(call: Any, pipelines: Any) -> None:
     """With --json they come by pipeline; as lines they could not be told apart, so that is refused."""
     pipelines(TALKS, one=["three"], two=["three"])

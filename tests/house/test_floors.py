@@ -17,7 +17,7 @@ FOLDERS = {
 # Whole numbers are the floors of docs/design.md, decimals the steps within one. A new module needs a place
 # here, and the page a line.
 FLOORS: dict[float, str] = {
-    0.0: "errors events lives moment secret template wirewords",
+    0.0: "errors events lives moment ownline secret template wirewords",
     0.1: "filling measures",
     0.2: "otel",
     0.3: "observe",

@@ -19,10 +19,26 @@ def step(snap: str, account: str = "", **options: Any) -> StepSpec:
     return StepSpec(id=snap, snap=snap, account=account, with_=options)
 
 
+def positional(documents: Any, context: Any, n: int = 1, *, m: int = 2) -> Any:
+    """A snap whose first option stands before the ``*``."""
+    return documents
+
+
+class Positional:
+    """The same as a class."""
+
+    def __init__(self, n: int = 1) -> None: ...
+
+    def process(self, document: Any, context: Any) -> Any: ...
+
+
+SNAPS = {**BUILT_IN, **{run.__name__: Snap(name=run.__name__, run=run) for run in (positional, Positional)}}
+
+
 def check(*steps: StepSpec, **more: Any) -> list[pipeline.Finding]:
     """Check these steps against the built-in snaps and two accounts."""
     spec = PipelineSpec(name="p", steps=steps, **{"account": "purchasing", **more})
-    return pipeline.check(spec, BUILT_IN, Known(["purchasing", "tickets", "bare"], ["bare"]))
+    return pipeline.check(spec, SNAPS, Known(["purchasing", "tickets", "bare"], ["bare"]))
 
 
 @pytest.mark.parametrize(
@@ -44,6 +60,9 @@ def check(*steps: StepSpec, **more: Any) -> list[pipeline.Finding]:
         (step("http.read", path="/x", requests_per_second=0), "/with/requests_per_second", "more than 0"),
         (step("http.write", path="/x", concurrency=1000), "/with/concurrency", "1 to 64"),
         (step("http.write", path="/x", _sleep=1), "/with/_sleep", "unknown option"),
+        (step("positional", n=1), "/with/n", "write n after a `*` in the signature of the snap"),
+        (step("positional", context=1), "/with/context", "the options are: m"),
+        (step("Positional", n=1), "/with/n", "options must be keyword-only"),
         (step("map", expression={"a": 1}), "/with/expression/a", "a is a whole number, expected a text"),
         (step("map", expression="lenght(@)"), "/with/expression", "did you mean length?"),
         (step("filter", where=""), "/with/where", "not a JMESPath"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from typing import Any
 
 import httpx
@@ -60,7 +61,8 @@ def test_stop_names_the_step(room: Room) -> None:
     with pytest.raises(StepError) as caught:
         room.run(ten, OddFails)
     error = caught.value
-    assert (error.step, error.pipeline, error.reason) == ("OddFails", "p", "ValueError")
+    assert (error.step, error.pipeline) == ("OddFails", "p")
+    assert re.fullmatch(r"ValueError at \S*pipeline_room\.py:\d+", error.reason)
     assert "1 is odd" in str(error)
     assert isinstance(error.__cause__, ValueError)
     assert pickle.loads(pickle.dumps(error)).step == "OddFails"
