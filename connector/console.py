@@ -133,7 +133,7 @@ def _unexpected(error: Exception) -> int:
 
 
 def show_trace(error: BaseException) -> bool:
-    """Write where an error came from: files and source lines, never values. False: nobody asked with `-vv`."""
+    """Write where an error came from: files and source lines, no values. False: nobody asked with `-vv`."""
     context = click.get_current_context(silent=True)
     if context is None or context.find_root().params.get("verbose", 0) < 2:
         return False
