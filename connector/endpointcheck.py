@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from connector.accountspec import bad_header, bad_host
 from connector.check import near_miss
 from connector.endpointparts import WITHOUT_CALL
+from connector.endpointsecrets import Report, clear_secrets
 from connector.errors import Problem
 from connector.filling import CHANGES
 from connector.template import TemplateError, fill, fill_url, has_control, names
 
-Report = Callable[[str, Sequence[str | int], str], Problem]
 Steps = tuple[str | int, ...]
 
 REQUESTS = ("token", "refresh", "revoke", "device", "par", "introspect", "userinfo")
@@ -38,6 +38,8 @@ def check_endpoint(spec: Mapping[str, Any], report: Report) -> list[Problem]:
         for place in _places(part):
             found += _template(place, where, known, report)
         found += _steps(part, where, report)
+        calls = [*(((name,), part.get(name, {})) for name in REQUESTS), *_each_step(part)]
+        found += clear_secrets(part, where, calls, _fixed(spec), report)
     for steps, text in _texts(spec, ()):
         if has_control(text) and steps[0] not in ("description", "title", "settings"):
             found.append(report("a control character may not reach a header or URL", steps, "remove it"))
@@ -77,6 +79,14 @@ def _known(spec: Mapping[str, Any], part: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
         {"client_id", *spec.get("settings", {}), *spec.get("vars", {}), *captures(spec), *captures(part)}
     )
+
+
+def _fixed(spec: Mapping[str, Any]) -> frozenset[str]:
+    """Vars that stand for one text, whoever's account it is."""
+    texts = {name: var for name, var in spec.get("vars", {}).items() if isinstance(var, str)}
+    with contextlib.suppress(TemplateError):  # reported as a template
+        return frozenset(name for name, text in texts.items() if not names(text))
+    return frozenset()
 
 
 def captures(spec: Mapping[str, Any]) -> set[str]:

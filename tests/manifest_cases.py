@@ -342,6 +342,20 @@ BINDING = [
 
 ENDPOINTS = [
     bad(
+        "endpoint secret in clear",
+        "version: 1\nendpoints:\n  e:\n    token:\n      url: https://x.example/t\n"
+        f"      params: {{client_secret: §{CANARY}}}",
+        "client_secret is a secret, and stands here in clear",
+        "connector sends that of the account",
+    ),
+    account(
+        "own endpoint header in clear",
+        "client_id: x\nclient_auth: none\noauth2_endpoint:\n  extends: coupa\n"
+        f"  api: {{headers: {{Authorization: §Bearer {CANARY}}}}}",
+        "Authorization is a secret, and stands here in clear",
+        "connector puts the token there",
+    ),
+    bad(
         "endpoint typo",
         "version: 1\nendpoints:\n  e: {§tokn: {url: https://x.example/t}}",
         "did you mean token?",

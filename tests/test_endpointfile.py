@@ -97,6 +97,63 @@ def test_a_long_chain_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("token: {params: {client_secret: hunter2}}", "client_secret"),
+        ("token: {params: {password: 22}}", "password"),
+        ("token: {query: {code: hunter2}}", "code"),
+        ("token: {params: {refresh_token: ['{client_id}', hunter2]}}", "refresh_token"),
+        ("token: {body: json, params: {auth: {client_secret: hunter2}}}", "client_secret"),
+        ("token: {headers: {authorization: Basic hunter2}}", "authorization"),
+        ("token: {basic: {username: me, password: hunter2}}", "password"),
+        ("refresh: {params: {client_assertion: hunter2}}", "client_assertion"),
+        ("revoke: {url: 'https://a.example/r', params: {token: hunter2}}", "token"),
+        ("authorize: {url: 'https://a.example/a', params: {api_key: hunter2}}", "api_key"),
+        ("exchange: {path: /x, params: {assertion: hunter2}}", "assertion"),
+        ("discover: [{path: /x, headers: {Cookie: sid=hunter2}}]", "Cookie"),
+        ("test: {path: /x, headers: {X-Auth-Token: hunter2}}", "X-Auth-Token"),
+        ("test: {path: /x, query: {apikey: hunter2}}", "apikey"),
+        ("api: {headers: {Authorization: Bearer hunter2}}", "Authorization"),
+        ("api: {headers: {Proxy-Authorization: Basic hunter2}}", "Proxy-Authorization"),
+        ("api: {headers: {x-api-key: hunter2}}", "x-api-key"),
+        ("api: {headers: {Ocp-Apim-Subscription-Key: 'hunter2{{'}}", "Ocp-Apim-Subscription-Key"),
+        ("api: {query: {api-key: hunter2}}", "api-key"),
+        ("api: {basic: {password: hunter2}}", "password"),
+        ("grants: {client_credentials: {token: {params: {client_secret: hunter2}}}}", "client_secret"),
+        ("vars: {k: hunter2}\napi: {headers: {x-api-key: '{k}'}}", "x-api-key"),
+        ("jwt: {key: hunter2}", "the key of a JWT"),
+    ],
+)
+def test_a_secret_in_clear(line: str, named: str) -> None:
+    """It is refused by its name wherever it would be sent, at its place, and is not repeated."""
+    _, problems = built(BASE + f"---\nendpoint: own\nextends: base\n{line}\n")
+    assert [p.message for p in problems] == [f"{named} is a secret, and stands here in clear"]
+    assert problems[0].line == 10 + len(line.splitlines())
+    assert "hunter2" not in str(problems[0])
+    assert problems[0].hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "token: {params: {client_secret: '{client_secret}', code: null, password: ''}}",
+        "token: {params: {password: '{password}{region}'}}",
+        "token: {basic: {username: '{api_key}', password: x}}",
+        "token: {params: {audience: x, token_type_hint: refresh_token, code_challenge_method: S256}}",
+        "api: {headers: {Authorization: 'token {access_token}', Accept: x, X-Atlassian-Token: no-check}}",
+        "api: {headers: {x-api-key: ['{api_key}', '{client_id}']}, query: {code: de, token: x}}",
+        "vars: {k: '{region}'}\napi: {headers: {x-api-key: '{k}'}}",
+        "test: {path: /x, params: {code: de}}",
+        "jwt: {key: '{client_secret}'}",
+    ],
+)
+def test_what_is_no_secret_in_clear(line: str) -> None:
+    """Templates, what is left out, a filler beside a name, and words that only look alike."""
+    _, problems = built(BASE + f"---\nendpoint: own\nextends: base\n{line}\n")
+    assert problems == []
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
         ("token: {url: 'https://{hsot}/t'}", "did you mean {host}?"),

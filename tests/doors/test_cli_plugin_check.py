@@ -69,6 +69,16 @@ def test_as_json(tmp_path: Path) -> None:
     assert endpoint["grants"][0]["played"][0] == {"name": "login", "words": "by itself", "ok": True}
 
 
+def test_a_secret_in_clear(tmp_path: Path) -> None:
+    """A file is for others to read: what stands there in clear is told with its place, and not repeated."""
+    path = tmp_path / "acme.yaml"
+    path.write_text(GOOD + "revoke: {url: https://login.example.com/r, headers: {x-api-key: hunter2}}\n")
+    code, out, err = run(str(path))
+    assert code == 2
+    assert f"{path}:7:65: /revoke/headers/x-api-key: x-api-key is a secret, and stands here in clear" in err
+    assert "hunter2" not in out + err
+
+
 def test_hooks_are_not_played(tmp_path: Path) -> None:
     """A file whose Python hooks do the work is not called good: it says that nothing was played, and why."""
     path = tmp_path / "acme.yaml"

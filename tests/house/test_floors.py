@@ -64,7 +64,7 @@ FLOORS: dict[float, str] = {
     7.2: "yamlfile",
     7.3: "check damage",
     7.35: "hookfile",
-    7.4: "accountspec resolve",
+    7.4: "accountspec endpointsecrets resolve",
     7.5: "endpointcheck pipelinespec settings storeurl",
     7.55: "urlcheck",
     7.6: "bindclient endpointfile",
