@@ -198,6 +198,10 @@ def _urls(spec: AccountSpec) -> Iterator[Problem]:
     base = spec.data.get("api", {}).get("base_url")
     if base is not None:
         yield from _url(spec, base, "api", "base_url")
+        if "?" in base:
+            yield spec.problem(
+                "a base URL has no query: paths follow it", "api", "base_url", hint="end it before the ?"
+            )
     redirect = spec.data.get("redirect_uri")
     # A native app may have a scheme of its own, RFC 8252 section 7.1.
     if redirect is not None and not re.match(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:/?[^/]", redirect):

@@ -7,6 +7,7 @@ needs no environment), and client_secret never: it stays a reference until a tok
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,10 +16,11 @@ from connector.accountspec import OTHER_SECRETS, AccountSpec, looks_like_url, ro
 from connector.bindclient import check_client, check_proxy, check_tls, tls_files
 from connector.check import near_miss, shorten
 from connector.endpoint import Endpoint, endpoint_from_spec
-from connector.endpointfile import RawEndpoint, build, known_words
+from connector.endpointfile import RawEndpoint, build, known_words, unknown_grants
 from connector.errors import ManifestError, Problem, SecretMissingError
 from connector.filling import mentioned
 from connector.manifest import Manifest
+from connector.pluginfile import unread
 from connector.resolve import Resolver, unknown_scheme
 from connector.secret import Secret, SecretRef
 from connector.settings import bind_settings
@@ -130,9 +132,10 @@ class _Binding:
                 f"endpoint {said} has problems of its own", "oauth2_endpoint", hint="solve those first"
             )
         elif said not in self.endpoints:
-            near = near_miss(said, self.endpoints)
-            hint = f"did you mean {near}?" if near else known_words(self.endpoints)
-            if not near and "." in said:
+            near, document = near_miss(said, self.endpoints), self.spec.document
+            file = unread(said, Path(document.file).parent, document.data.get("plugins") or ())
+            hint = file or (f"did you mean {near}?" if near else known_words(self.endpoints))
+            if not near and not file and "." in said:
                 hint = f"an authorization URL begins with https://; {hint}"
             shown = f" {shorten(said)}" if len(said) <= 40 else ""
             self.report(f"no endpoint{shown} is registered", "oauth2_endpoint", hint=hint)
@@ -158,7 +161,7 @@ class _Binding:
             )
         self.no_api("the endpoint written here describes its API itself", "...")
         built, problems = build([raw], self.endpoints)
-        self.problems += problems
+        self.problems += problems or unknown_grants(raw, self.grants)
         return built.get(raw.name)
 
     def bare(self, authorize: str | None) -> Endpoint | None:
@@ -203,6 +206,9 @@ class _Binding:
                 hint = "write oauth2_endpoint: {device: {url: ...}, token: {url: ...}, grants: [device_code]}"
                 self.report("device_code needs a device authorization URL", "grant", hint=hint)
             return grant
+        said = self.data.get("oauth2_endpoint")
+        if grant in allowed and isinstance(said, Mapping) and "grants" in said:
+            return grant  # told where the endpoint names it
         usable = [g for g in allowed if g in self.grants]
         near = near_miss(grant, usable)
         shown = f" {grant}" if len(grant) <= 40 else ""
@@ -214,11 +220,7 @@ class _Binding:
         if grant not in allowed and grant not in self.grants:
             why = f"there is no grant{shown}"
         hint = f"did you mean {near}?" if near else "allowed here: " + ", ".join(usable) if usable else ""
-        if (
-            grant not in allowed
-            and grant in self.grants
-            and isinstance(self.data.get("oauth2_endpoint"), Mapping)
-        ):
+        if grant not in allowed and grant in self.grants and isinstance(said, Mapping):
             hint = f"add it to grants: of the endpoint; {hint}"
         self.report(why, *(["grant"] if "grant" in self.data else ["oauth2_endpoint"]), hint=hint)
         return grant

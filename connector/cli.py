@@ -26,7 +26,7 @@ from connector.console import (
     say,
     show_trace,
     snaps_talk_to_stderr,
-    telling,
+    verbose_option,
     words,
     worst,
     write_json,
@@ -50,9 +50,9 @@ context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 
 @click.option(
     "-m", "--manifest", metavar="FILE", default="manifest.yaml", show_default=True, help="The manifest."
 )
-@click.option("-v", "--verbose", count=True, help="Say more: -v events, -vv also httpx. Never a secret.")
+@verbose_option
 @click.pass_context
-def cli(context: click.Context, manifest: str, verbose: int) -> None:
+def cli(context: click.Context, manifest: str) -> None:
     """OAuth2 accounts for data pipelines: declared once in YAML, signed in from then on.
 
     \b
@@ -69,7 +69,6 @@ def cli(context: click.Context, manifest: str, verbose: int) -> None:
     Exit codes: 0 done, 1 failed, 2 wrong usage or manifest, 4 a login is needed.
     """
     context.obj = manifest
-    context.with_resource(telling(verbose))
 
 
 class PreviewCommand(click.Command):

@@ -41,6 +41,21 @@ manifest_option = click.option(
     default=None,
     help="The manifest.  [default: manifest.yaml in this folder]",
 )
+_VERBOSE = "connector.verbose"  # how much to say, in what the contexts of a call share
+
+
+def _louder(context: click.Context, option: click.Parameter, count: int) -> None:
+    context.meta[_VERBOSE] = context.meta.get(_VERBOSE, 0) + count
+
+
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    callback=_louder,
+    expose_value=False,
+    help="Say more: -v events, -vv also httpx. Never a secret.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
@@ -93,12 +108,13 @@ def worst(codes: Iterable[int]) -> int:
 
 
 def command(function: F) -> F:
-    """Turn whatever ends a command early into words and an exit code."""
+    """Turn whatever ends a command early into words and an exit code; say as much as `-v` asks for."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            with telling(_verbosity()):
+                return function(*args, **kwargs)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except ConnectorError as error:
@@ -118,7 +134,12 @@ def command(function: F) -> F:
         except Exception as error:
             sys.exit(_unexpected(error))
 
-    return wrapper  # type: ignore[return-value]
+    return verbose_option(wrapper)  # type: ignore[return-value]
+
+
+def _verbosity() -> int:
+    context = click.get_current_context(silent=True)
+    return int(context.meta.get(_VERBOSE, 0)) if context is not None else 0
 
 
 def _of_file(error: OSError) -> str:
@@ -134,8 +155,7 @@ def _unexpected(error: Exception) -> int:
 
 def show_trace(error: BaseException) -> bool:
     """Write where an error came from: files and source lines, no values. False: nobody asked with `-vv`."""
-    context = click.get_current_context(silent=True)
-    if context is None or context.find_root().params.get("verbose", 0) < 2:
+    if _verbosity() < 2:
         return False
     for line in traceback.format_tb(error.__traceback__):
         words().print(Text(printable(line.rstrip())))

@@ -250,6 +250,8 @@ def _api(spec: Mapping[str, Any], report: Report) -> Iterator[Problem]:
             yield report(reason, ("api", "headers", name), "")
     for steps, text in _texts(api.get("base_url"), ("api", "base_url")):
         with contextlib.suppress(TemplateError):
+            if "?" in text:
+                yield report("a base URL has no query: paths follow it", steps, "write api: {query: {...}}")
             for name in sorted(names(text)):
                 if settings.get(name, {}).get("x-secret"):
                     yield report(f"{{{name}}} is a secret, and a URL ends up in logs", steps, _IN_URL)

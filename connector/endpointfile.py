@@ -6,12 +6,12 @@ it was written, also when it only shows after ``extends`` has been followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from connector.check import check, near_miss
+from connector.check import check, near_miss, shorten
 from connector.endpoint import Endpoint, endpoint_from_spec, merge
 from connector.endpointcheck import check_endpoint
 from connector.errors import ManifestError, PluginError, Problem
@@ -207,6 +207,19 @@ def extend(base: Endpoint, over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _steps(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def unknown_grants(raw: RawEndpoint, known: Collection[str]) -> list[Problem]:
+    """Grants that an endpoint names and nobody knows, each at its place in the list."""
+    said, problems = raw.spec.get("grants", ()), []
+    keyed = isinstance(said, Mapping)
+    for i, grant in enumerate(said):
+        if grant not in known:
+            near = near_miss(grant, known)
+            hint = f"did you mean {near}?" if near else known_words(known)
+            at = join(raw.pointer, "grants", grant if keyed else i)
+            problems.append(raw.document.problem(at, f"there is no grant {shorten(grant)}", hint, key=keyed))
+    return problems
 
 
 def known_words(names: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from connector.catalogue import Endpoints
 from connector.check import near_miss
 from connector.damage import further
 from connector.endpoint import Endpoint
-from connector.endpointfile import build
+from connector.endpointfile import build, unknown_grants
 from connector.endpointparts import NOTHING
 from connector.errors import (
     ConnectorError,
@@ -293,6 +293,10 @@ def open_manifest(path: str | Path, plugins: Iterable[object] = ()) -> Opening:
             )
     own = [raw for raw in manifest.endpoints if raw.name not in found.endpoints]
     built, wrong = build(own, found.endpoints)
+    if not found.problems:  # else perhaps a broken plugin would have brought the grant
+        wrong += [
+            problem for raw in own if raw.name in built for problem in unknown_grants(raw, found.grants)
+        ]
     opening = Opening(
         manifest, found, Endpoints(built, found.endpoints), problems=[*problems, *missing, *wrong]
     )
@@ -332,7 +336,10 @@ def _bind(opening: Opening) -> None:
 
 def _may_be_missing(error: ManifestError) -> bool:
     ends = ("/oauth2_endpoint", "/grant", "/client_secret", "/client_id")
-    return all(problem.pointer.endswith(ends) for problem in error.problems)
+    return all(
+        problem.pointer.endswith(ends) or problem.pointer.rpartition("/")[0].endswith("/grants")
+        for problem in error.problems
+    )
 
 
 def _blamed(error: ManifestError, found: Registry) -> PluginError:

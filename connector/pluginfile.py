@@ -11,7 +11,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -56,6 +56,25 @@ def files_of(path: Path) -> list[Path]:
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix in (*ENDPOINT_FILES, ".py"))
     return [file for file in found if not file.name.startswith((".", "_"))]
+
+
+def unread(name: str, folder: Path, named: Iterable[str]) -> str:
+    """What to do about an endpoint file of this name that is not read; an empty text: there is none.
+
+    Args:
+        folder: that of the manifest; looked into with its ``plugins`` and the folders that are named.
+        named: what the manifest names under ``plugins:``.
+    """
+    given = [folder / Path(each).expanduser() for each in named if isinstance(each, str)]
+    folders = [folder, folder / "plugins", *(path for path in given if path.is_dir())]
+    names = [name] if name.endswith(ENDPOINT_FILES) else [name + suffix for suffix in ENDPOINT_FILES]
+    file = next((at / each for at in folders for each in names if (at / each).is_file()), None)
+    if file is None:
+        return ""
+    shown = file.relative_to(folder) if file.is_relative_to(folder) else file
+    if file in given or file.parent in given:
+        return f"{shown} is read, and what it brings has another name: see its endpoint:"
+    return f"{shown} is there, and is read once it is named: plugins: [{', '.join([*named, str(shown)])}]"
 
 
 def from_python(file: Path, *, named: bool) -> Found:

@@ -349,6 +349,25 @@ ENDPOINTS = [
         "connector sends that of the account",
     ),
     account(
+        "own endpoint grant typo",
+        """
+        client_id: x
+        client_secret: ${env:X}
+        grant: client_credential
+        oauth2_endpoint:
+          grants: [authorization_code, §client_credential]
+          token: {url: https://x.example/t}
+          authorize: {url: https://x.example/a}
+        """,
+        "there is no grant client_credential",
+        "did you mean client_credentials?",
+    ),
+    bare(
+        "base URL with a query",
+        "api:\n  base_url: §https://api.example.com/v1?x=1",
+        "a base URL has no query",
+    ),
+    account(
         "own endpoint header in clear",
         "client_id: x\nclient_auth: none\noauth2_endpoint:\n  extends: coupa\n"
         f"  api: {{headers: {{Authorization: §Bearer {CANARY}}}}}",

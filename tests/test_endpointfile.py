@@ -166,6 +166,7 @@ def test_what_is_no_secret_in_clear(line: str) -> None:
         ("vars: {api: {from: regoin, map: {eu: x}}}", "no setting regoin"),
         ("vars: {host: x}", "a setting already"),
         ("api: {hosts: ['*']}", "at least two parts"),
+        ("api: {base_url: 'https://api.{host}/v1?x=1'}", "a base URL has no query"),
         ("api: {hosts: ['{host}', 'a.example:8443']}", ""),
         ("api: {headers: {Host: x}}", "set by connector"),
         ("settings: {host: {pattern: '['}}", "regular expression"),

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 WRONG = """\
 version: 1
 store: nowhere://x
@@ -130,3 +132,66 @@ def test_what_is_left_out_proves_nothing(call: Any, folder: Path) -> None:
     assert "acount" in said
     assert "no step uses" not in said
     assert "no whole URL" not in said
+
+
+ACME = """\
+schema: 1
+endpoint: acme
+token: {url: https://login.example.com/token}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "plugins", "hint"),
+    [
+        ("acme.yaml", "", "acme.yaml is there, and is read once it is named: plugins: [acme.yaml]"),
+        (
+            "acme.yml",
+            "more.yaml",
+            "acme.yml is there, and is read once it is named: plugins: [more.yaml, acme.yml]",
+        ),
+        (
+            "plugins/acme.yaml",
+            "",
+            "plugins/acme.yaml is there, and is read once it is named: plugins: [plugins/acme.yaml]",
+        ),
+        (
+            "mine/acme.yaml",
+            "mine",
+            "mine/acme.yaml is read, and what it brings has another name: see its endpoint:",
+        ),
+    ],
+)
+def test_an_endpoint_whose_file_is_not_read(
+    call: Any, folder: Path, file: str, plugins: str, hint: str
+) -> None:
+    """The file of that name lies where it was probably meant to be found: it is told how it is named."""
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text(ACME.replace("endpoint: acme", "endpoint: other"))
+    (folder / "more.yaml").write_text(ACME.replace("endpoint: acme", "endpoint: more"))
+    (folder / "manifest.yaml").write_text(
+        f"version: 1\nplugins: [{plugins}]\naccounts:\n  a: {{oauth2_endpoint: acme, client_id: x}}\n"
+    )
+    done = call("check")
+    assert done.code == 2
+    assert (
+        f"error: manifest.yaml:4:24: /accounts/a/oauth2_endpoint: no endpoint acme is registered ({hint})"
+        in done.err
+    )
+
+
+def test_a_grant_that_nobody_knows(call: Any, folder: Path) -> None:
+    """It is told at its place among the grants of an endpoint of the manifest, in a list and in a mapping."""
+    (folder / "manifest.yaml").write_text(
+        "version: 1\nendpoints:\n"
+        "  e:\n    token: {url: https://x.example/t}\n    grants: [client_credentials, devicecode]\n"
+        "  f:\n    token: {url: https://x.example/t}\n    grants: {client_credential: {}}\n"
+    )
+    first, second, _ = call("check").err.splitlines()
+    assert first == (
+        "error: manifest.yaml:5:34: /endpoints/e/grants/1: there is no grant devicecode (did you mean device_code?)"
+    )
+    assert second == (
+        "error: manifest.yaml:8:14: /endpoints/f/grants/client_credential:"
+        " there is no grant client_credential (did you mean client_credentials?)"
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -229,6 +231,61 @@ def test_help_names_every_command_and_option(call: Any) -> None:
         for parameter in command.params:
             if parameter.param_type_name == "option" and "--help" not in parameter.opts:
                 assert getattr(parameter, "help", "") or name == "sandbox", f"{name} {parameter.name}"
+
+
+def leaves(command: click.Command) -> Iterator[click.Command]:
+    """The commands that do something, those of groups included."""
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from leaves(each)
+    if not isinstance(command, click.Group):
+        yield command
+
+
+def test_every_command_says_more_when_asked() -> None:
+    """-v stands after a command as well as before it."""
+    from connector.cli import cli
+
+    for command in [cli, *leaves(cli)]:
+        assert [p.opts for p in command.params if p.name == "verbose"] == [["-v", "--verbose"]], command.name
+
+
+@pytest.mark.parametrize(
+    ("words", "level"),
+    [
+        (["status", "one"], 0),
+        (["-v", "status", "one"], 1),
+        (["status", "one", "-v"], 1),
+        (["-vv", "status", "one"], 2),
+        (["status", "-vv", "one"], 2),
+        (["-v", "status", "one", "-v"], 2),
+    ],
+)
+def test_how_much_is_said(call: Any, folder: Path, words: list[str], level: int) -> None:
+    """The same before and after the command, both together counted; each event is told once."""
+    (folder / "says.py").write_text(SAYS)
+    (folder / "manifest.yaml").write_text(
+        "version: 1\nstore: 'says:'\nplugins: [says.py]\naccounts:\n" + ONE
+    )
+    told = [line for line in call(*words).err.splitlines() if "says" in line]
+    assert [line.rpartition(" ")[2] for line in told] == ["warning", "info", "debug"][: level + 1]
+
+
+SAYS = """\
+import logging
+from connector.hookspecs import hookimpl
+from connector.store import MemoryStore
+
+class Store(MemoryStore):
+    def load(self, account):
+        for level in ("warning", "info", "debug"):
+            getattr(logging.getLogger("connector.says"), level)("says %s", level)
+        return super().load(account)
+
+@hookimpl
+def connector_stores():
+    return {"says": lambda url, folder: Store()}
+"""
+ONE = "  one: {oauth2_token: 'https://login.example.com/t', client_id: x, client_secret: '${env:X}'}\n"
 
 
 def test_a_refusal_for_good_shows_in_the_status(call: Any, folder: Path) -> None:

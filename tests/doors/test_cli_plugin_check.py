@@ -69,6 +69,20 @@ def test_as_json(tmp_path: Path) -> None:
     assert endpoint["grants"][0]["played"][0] == {"name": "login", "words": "by itself", "ok": True}
 
 
+def test_a_base_url_with_a_query(tmp_path: Path) -> None:
+    """The base URL is blamed, which no path can follow, and not the test request that was to follow it."""
+    path = tmp_path / "acme.yaml"
+    path.write_text(
+        GOOD.replace("https://api.example.com", "\"https://api.example.com/v1?x=1\"")
+        + "test: {path: /me, params: {x: y}}\n"
+    )
+    code, _, err = run(str(path))
+    assert code == 2
+    first, told = err.splitlines()
+    assert first.startswith(f"error: {path}:6:17: /api/base_url: a base URL has no query")
+    assert told == "1 problem in 1 endpoint"
+
+
 def test_a_secret_in_clear(tmp_path: Path) -> None:
     """A file is for others to read: what stands there in clear is told with its place, and not repeated."""
     path = tmp_path / "acme.yaml"
