@@ -263,9 +263,7 @@ def test_every_command_says_more_when_asked() -> None:
 def test_how_much_is_said(call: Any, folder: Path, words: list[str], level: int) -> None:
     """The same before and after the command, both together counted; each event is told once."""
     (folder / "says.py").write_text(SAYS)
-    (folder / "manifest.yaml").write_text(
-        "version: 1\nstore: 'says:'\nplugins: [says.py]\naccounts:\n" + ONE
-    )
+    (folder / "manifest.yaml").write_text("version: 1\nstore: 'says:'\nplugins: [says.py]\naccounts:\n" + ONE)
     told = [line for line in call(*words).err.splitlines() if "says" in line]
     assert [line.rpartition(" ")[2] for line in told] == ["warning", "info", "debug"][: level + 1]
 

@@ -73,7 +73,7 @@ def test_a_base_url_with_a_query(tmp_path: Path) -> None:
     """The base URL is blamed, which no path can follow, and not the test request that was to follow it."""
     path = tmp_path / "acme.yaml"
     path.write_text(
-        GOOD.replace("https://api.example.com", "\"https://api.example.com/v1?x=1\"")
+        GOOD.replace("https://api.example.com", '"https://api.example.com/v1?x=1"')
         + "test: {path: /me, params: {x: y}}\n"
     )
     code, _, err = run(str(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_no_file_is_too_long() -> None:
     """A file is one subject; beyond 400 lines it is two."""
     lengths = {str(file.relative_to(ROOT)): len(file.read_text("utf-8").splitlines()) for file in SOURCES}
     assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_each_dependency_is_named_once() -> None:
+    """What pip shows of the package names nothing twice, in the extras neither."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for listed in (project["dependencies"], *project["optional-dependencies"].values()):
+        names = [re.split(r"[\[<>=~! ]", each)[0].lower() for each in listed]
+        assert len(names) == len(set(names)), names
 
 
 # Put together here, so that this file does not hold them.
