@@ -68,7 +68,7 @@ def refused(
         if record.spending and record.spending.attempts > 1:
             words += "; an earlier attempt got no answer, so the server may have replaced it then"
         dead = record.died(words, now=now)
-        if not (yield from note(dead)):
+        if (yield from note(dead)) is False:
             return  # a holder that was held up has saved what it got after all
         raise login_needed(account, dead)
     error = misfit(account, refusal.kind, words)
@@ -133,8 +133,11 @@ def failed_later(
     now: Moment = yield Now()
     pause = asked_s if asked_s is not None else min(300.0, 2.0 ** min(record.failures, 9))
     failed = record.failed(words, now=now.steady + ahead_s, pause_s=pause, in_doubt=in_doubt)
-    if not (yield from note(failed)):
+    noted = yield from note(failed)
+    if noted is False:
         return
+    # What nobody can write down grows in memory: a store that takes nothing must not make for a storm.
+    growing = noted is None and asked_s is None
     raise RenewalError(
         message
         or f"{'the' if record.token else 'a'} token of account {account.name!r} could not be"
@@ -143,12 +146,12 @@ def failed_later(
         code=code or ("in_doubt" if failed.spending else ""),
         reason=words,
         resolution="check the OAuth2 Token URL" if code and not message else "",
-        retry_after=pause,
+        retry_after=None if growing else pause,
     )
 
 
-def note(record: Record) -> Generator[Effect, Any, bool]:
-    """Save bookkeeping; False: somebody else has saved since it was read.
+def note(record: Record) -> Generator[Effect, Any, bool | None]:
+    """Save bookkeeping; False: somebody else has saved since it was read. None: the store does not take it.
 
     Losing it costs another attempt, so a failing store must not hide the real error.
     """
@@ -157,5 +160,5 @@ def note(record: Record) -> Generator[Effect, Any, bool]:
     except VersionConflict:
         return False
     except StoreError:
-        pass
+        return None
     return True

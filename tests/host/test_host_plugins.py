@@ -154,6 +154,25 @@ def test_a_secret_is_asked_for_at_each_token_call(write: Write) -> None:
     assert plugin.notes.count("asked for secret") == 2
 
 
+def test_asked_for_an_account_while_it_is_made(write: Write) -> None:
+    """A signal handler may come anywhere, so here as well: there is one login, or two would share one lease."""
+    plugin = Noted()
+    meanwhile: list[object] = []
+
+    def secret(ref: str, folder: Path) -> str:
+        if not meanwhile:
+            meanwhile.append(None)
+            meanwhile.append(host.token("one"))
+        return "sandbox" if ref == "id" else "sandbox-secret"
+
+    plugin.secret = secret  # type: ignore[method-assign]
+    path = write(one={**SERVED, "client_id": "${noted:id}"})
+    with connector.open(path, plugins=[plugin]) as host:
+        token = host.token("one")
+        assert meanwhile[1] is token
+        assert host.counts("one").token_calls == 1
+
+
 class Broken:
     """A plugin that fails in a hook."""
 

@@ -62,6 +62,25 @@ def test_fields_do_not_collide_with_those_of_logging() -> None:
     assert [name for event in EVENTS.values() for name in (*event.fields, "event") if name in PLAIN] == []
 
 
+def test_a_filter_that_fails_costs_nothing(make: Make, ear: Ear) -> None:
+    """A stranger's filter raises at each line: tokens are fetched and saved all the same."""
+    room = make(expires_in=5)
+    room.clock.now += 10
+
+    def fails(record: logging.LogRecord) -> bool:
+        raise RuntimeError("a filter of somebody's")
+
+    logger = logging.getLogger("connector")
+    logger.addFilter(fails)
+    try:
+        token = room.source.token()
+    finally:
+        logger.removeFilter(fails)
+    stored = room.world.load().token
+    assert stored is not None
+    assert stored.fingerprint == token.fingerprint
+
+
 def test_message_and_record_say_the_same(ear: Ear) -> None:
     """Fields in the message and on the record; unknown ones are left out, and so is what is no field of it."""
     tell("token.call", account="a b", status=200, outcome="", reason=None, seconds=0.12345, secret="s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,41 @@ def test_once_an_hour() -> None:
     server.now += 1
     assert server.discovery.complete(asking()).token_url() == f"{ISSUER}/b"
     assert server.asked == [OAUTH, OAUTH]
+
+
+def test_who_asks_is_interrupted() -> None:
+    """Ctrl-C in one thread is that thread's: another that waits for the same answer asks for itself."""
+    server = Server({OAUTH: says()})
+    first, go = threading.Event(), threading.Event()
+    plain = server.answer
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if not first.is_set():
+            first.set()
+            assert go.wait(10)
+            raise KeyboardInterrupt
+        return plain(request)
+
+    server.discovery._poster = Poster(lambda url: httpx.MockTransport(answer))
+    found: list[object] = []
+
+    def ask() -> None:
+        try:
+            found.append(server.discovery.complete(asking()).token_url())
+        except BaseException as error:
+            found.append(type(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    threads[0].start()
+    assert first.wait(10)
+    threads[1].start()
+    while len(server.discovery._asking) and threads[1].ident is None:
+        threads[1].join(0.01)
+    threads[1].join(0.1)  # waits for the first
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(map(str, found)) == sorted([str(KeyboardInterrupt), f"{ISSUER}/a"])
 
 
 def test_a_clock_that_was_set_back() -> None:

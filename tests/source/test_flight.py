@@ -18,6 +18,7 @@ import trio
 from source_room import BOUND_S
 
 from connector.flight import Flight, landed
+from connector.lives import Background
 
 
 class Runway:
@@ -326,3 +327,48 @@ def test_threads_and_six_loops_wait_alike(flight: Flight[Any], runway: Runway) -
         thread.join(BOUND_S)
     assert found == [1] * 8
     assert runway.begun == 1
+
+
+def test_a_flight_whose_thread_never_came_is_forgotten(flight: Flight[Any], runway: Runway) -> None:
+    """Cut off anywhere, even where nothing could be put right: whoever asks later begins another one."""
+    runway.clear.set()
+    stuck: Future[Any] = Future()
+    thread = Background(target=runway)
+    flight._running, flight._thread, flight._begun = stuck, thread, time.monotonic() - 3
+    assert flight.join(runway).result(BOUND_S) == 1
+    assert stuck.cancelled(), "those who wait for it look again"
+    fresh: Future[Any] = Future()
+    flight._running, flight._begun = fresh, time.monotonic()
+    assert flight.join(runway) is fresh, "it may be there in a moment"
+
+
+def test_out_of_stack(flight: Flight[Any], runway: Runway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A RecursionError is the caller's, who cannot fly with it either; the next one can."""
+
+    def deep(thread: threading.Thread) -> None:
+        raise RecursionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", deep)
+        with pytest.raises(RecursionError):
+            flight.join(runway, here=True)
+    assert flight.running is None
+    runway.clear.set()
+    assert flight.join(runway).result(BOUND_S) == 1
+
+
+def test_who_flies_knows(flight: Flight[Any]) -> None:
+    """So that nobody waits for himself."""
+    assert not flight.mine
+    assert flight.join(lambda: flight.mine).result(BOUND_S) is True
+    assert not flight.mine
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_patience_ends_in_tasks_too(flight: Flight[Any], runway: Runway, backend: str) -> None:
+    """A flight that takes longer goes on; the task does not wait for it."""
+    future = flight.join(runway)
+    anyio.run(landed, future, 0.02, backend=backend)
+    assert not future.done()
+    runway.clear.set()
+    assert future.result(BOUND_S) == 1
