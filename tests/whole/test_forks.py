@@ -243,3 +243,90 @@ def _plain(body: str) -> str:
     """Without the indentation it has here."""
     lines = body.strip("\n").split("\n")
     return "\n".join(line.removeprefix("    ") for line in lines) + "\n"
+
+
+def test_forked_while_another_thread_is_in_the_store(world: World) -> None:
+    """SQLite's locks are the process's: a fork waits for the end of an operation, so that no child inherits one."""
+    body = """
+    host = opened()
+    store, busy = host._vault.store, True
+
+    def writes():
+        while busy:
+            store.acquire("somebody", "parent", ttl_s=1)
+
+    def work():
+        assert store.acquire("child", str(os.getpid()), ttl_s=0.001).holder == str(os.getpid())
+        assert host.token("main").fingerprint
+
+    writing = threading.Thread(target=writes)
+    writing.start()
+    codes = []
+    for number in range(15):
+        time.sleep(0.01 + number / 4000)
+        codes += ended(child(work))
+    busy = False
+    writing.join()
+    say(codes)
+    """
+    with running(world, _CHILD + _plain(body)) as program:
+        done = program.ended()
+    assert (done.code, done.err, done.out) == (0, "", [str([0] * 15)])
+    alive(world, world.hosts[0])
+
+
+def test_nothing_is_imported_in_the_middle_of_a_renewal(world: World) -> None:
+    """A child that is forked just then would have half of a module, for ever."""
+    body = """
+    host = opened()
+    host.token("main")
+    before = set(sys.modules)
+    shift = EXPIRED
+    host.token("main")
+    with host.client("main") as http:
+        say(http.get("/api/items").status_code)
+    say(sorted(name for name in set(sys.modules) - before if name.startswith(("http", "connector", "h11"))))
+    """
+    with running(world, body) as program:
+        done = program.ended()
+    assert (done.code, done.err, done.out) == (0, "", ["200", "[]"])
+
+
+def test_a_process_of_a_pool_ends_with_what_its_store_did_not_take(world: World) -> None:
+    """It brings it to the store until it ends, and once more then."""
+    body = """
+    class Full(SqliteStore):
+        left = 1000
+
+        def save(self, account, sealed, *, version):
+            self.left -= 1
+            if 0 <= self.left < 6:  # as often as a renewal tries, and once more
+                raise OSError(28, "full")
+            super().save(account, sealed, version=version)
+
+    def work():
+        global shift
+        host = opened()
+        store = host._login("main")._world.store._store
+        store.__class__ = Full
+        host.token("main")
+        shift = EXPIRED
+        store.left = 7  # the journal is taken
+        host.token("main")
+        say(host._login("main").source._record.unsaved)
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    say(process.exitcode)
+    """
+    with running(world, body) as program:
+        done = program.ended()
+    assert (done.code, done.out) == (0, ["True", "0"]), done.err
+    assert "Traceback" not in done.err
+    vault, key = vault_of(world)
+    stored = vault.store.load(key)
+    assert stored is not None
+    assert vault.sealer.open(key, stored.sealed, version=stored.version).spending is None
+    assert max(world.counts().presentations.values()) == 1
+    alive(world, world.hosts[0])
