@@ -178,15 +178,17 @@ HOSTLIKE = st.text(st.sampled_from("aB1.-_:/@?#\\[]%{} \x00é"), max_size=12)
 
 @given(st.one_of(HOSTLIKE, TEXT))
 def test_a_host_setting_is_a_host_or_an_error(value: str) -> None:
-    """Whatever stands in for a host either is that host in the URL, or the URL is refused."""
+    """Whatever stands in for a host either is that host in the URL, with the path that it brings, or refused."""
     made = account({"token": {"url": "https://{host}/token"}}, settings={"host": value})
     try:
         url = made.token_url()
     except TemplateError:
         return
-    assert url == f"https://{value}/token"
-    assert urlsplit(url).netloc == value
-    assert urlsplit(url).path == "/token"
+    host, slash, path = value.removeprefix("https://").partition("/")
+    path = (slash + path).rstrip("/")
+    assert url == f"https://{host}{path}/token"
+    assert urlsplit(url).netloc == host
+    assert urlsplit(url).path == f"{path}/token"
 
 
 def test_settings_stay_out_of_repr() -> None:

@@ -146,7 +146,7 @@ def test_more_calls_than_connections_wait(redis_server: Redis, own_name: str, st
             held = store.acquire(str(number), "me", ttl_s=5).holder
         return held
 
-    assert in_threads(40, one) == ["me"] * 40
+    assert in_threads(40, one, 60.0) == ["me"] * 40
     most = redis_server.client.info("stats")["total_connections_received"]
     for thread in waiting:
         thread.join(10)

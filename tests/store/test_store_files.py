@@ -94,7 +94,7 @@ def test_what_a_server_that_hangs_leaves_open(kind: type[RealServer], own_name: 
                             kept.append(error)
                         store.wait("a", 0.05)
 
-                in_threads(30, one)
+                in_threads(30, one, 60.0)
                 store._ears.close()
                 if isinstance(store, RedisStore):
                     store._pool.disconnect()

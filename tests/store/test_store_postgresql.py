@@ -123,7 +123,7 @@ def test_an_older_schema_is_migrated_once(
         finally:
             newer.close()
 
-    assert in_threads(8, one) == [Stored(version=1, sealed=b"precious")] * 8
+    assert in_threads(8, one, 60.0) == [Stored(version=1, sealed=b"precious")] * 8
     assert postgresql.ask(f"SELECT version FROM {schema}.connector_schema") == [(2,)]
     store.close()
     refused(store, "newer_store")
@@ -219,7 +219,7 @@ def test_few_connections_are_kept(postgresql: Postgresql, schema: str, store: Po
         )
         return int(found) - 1  # the one that asks
 
-    in_threads(16, one)
+    in_threads(16, one, 60.0)
     assert 3 <= count() <= 8
     deadline = time.monotonic() + 10
     while count() != 2 and time.monotonic() < deadline:
