@@ -9,7 +9,7 @@ from typing import Any
 
 from connector.catalogue import Endpoints
 from connector.endpoint import Endpoint
-from connector.endpointfile import RawEndpoint, build, from_mapping, load
+from connector.endpointfile import RawEndpoint, build, from_mapping, load, unknown_grants
 from connector.errors import ManifestError, Problem
 from connector.registry import Registry, collect
 from connector.testing.play import Play
@@ -80,11 +80,10 @@ def _played(
     def locate(message: str, steps: tuple[str | int, ...], grant: str) -> Problem:
         return _place(raw, f"{grant}: {message}", steps, grant)
 
+    # Named in `grants:` and known to nobody; a file that leaves `grants` out means those we know.
+    report.flaws += unknown_grants(raw, registry.grants)
     for grant in endpoint.grants:
         if grant not in registry.grants:
-            # Named in `grants:` and known to nobody; a file that leaves `grants` out means those we know.
-            if "grants" in endpoint.spec:
-                report.flaws.append(raw.problem(f"no plugin knows the grant {grant}", "grants"))
             continue
         if "grants" not in endpoint.spec and not _possible(endpoint, grant):
             continue
