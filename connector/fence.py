@@ -23,12 +23,12 @@ class Fence:
         self._last: tuple[Token, frozenset[str]] | None = None
         self._known: frozenset[str] | None = None  # without a token
         self._warned: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         forks(self)
 
     def after_fork(self) -> None:
         """In the child: a lock that another thread held is held by nobody here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def admits(self, url: httpx.URL, token: Token | None) -> bool:
         """Whether `url` is one of the account's hosts, reached in a way that nobody can listen to."""

@@ -185,7 +185,7 @@ def _gauges(value: str) -> Iterable[tuple[float, Mapping[str, Any]]]:
 
 _instruments: Instruments | None = None
 _broken = False
-_making = threading.Lock()
+_making = threading.RLock()
 
 
 def _measuring() -> Instruments | None:
@@ -222,7 +222,7 @@ def _made() -> Instruments:
 
 def _after_fork() -> None:
     global _making
-    _making = threading.Lock()
+    _making = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -65,14 +65,14 @@ class Vault:
         self._environ = environ
         self._keyring = keyring
         self._sleep = sleep
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._found: Sealer | None = None
         self._sealer = Sealer((), reload=self._keys)
         forks(self)
 
     def after_fork(self) -> None:
         """In the child: a lock that another thread held is held by nobody here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def key_file(self) -> Path:
@@ -186,18 +186,20 @@ class Vault:
                 found = _given.setdefault(self.store, Sealer([new_key()], where="memory"))
             self._sealer.where = found.where
             return found.keys
+        if self._found is not None:
+            return self._found.read_again()
+        # Not under the lock, since a keyring may ask its person: two who look find the same.
+        found = sealer_for(
+            self.url,
+            self.key_file,
+            environ=self._environ,
+            keyring=self._keyring,
+            may_make=lambda: not any(True for _ in self.store.accounts()),
+        )
         with self._lock:
-            if self._found is not None:
-                return self._found.read_again()
-            self._found = sealer_for(
-                self.url,
-                self.key_file,
-                environ=self._environ,
-                keyring=self._keyring,
-                may_make=lambda: not any(True for _ in self.store.accounts()),
-            )
-            self._sealer.where = self._found.where
-            return self._found.keys
+            self._found = self._found or found
+        self._sealer.where = self._found.where
+        return self._found.keys
 
 
 def open_vault(store: str | TokenStore, openers: Mapping[str, StoreOpener], folder: Path) -> Vault:

@@ -34,7 +34,7 @@ class MemoryStore:
 
     def after_fork(self) -> None:
         """In the child, which goes on with a copy: what another thread held is held by nobody here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
 
     def __repr__(self) -> str:
