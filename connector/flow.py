@@ -351,5 +351,6 @@ def _request(wish: Wish, record: Record, ready: Ready) -> TokenRequest | Token:
             reason=type(error).__name__,
         ) from None
     if request is None:
-        raise login_needed(account, record)
+        had = wish.have is not None and wish.have.token is not None
+        raise login_needed(account, record, had=had)
     return request

@@ -16,8 +16,11 @@ from connector.reply import Refusal
 from connector.tokenstore import VersionConflict
 
 
-def login_needed(account: Account, record: Record) -> NotAuthorizedError:
-    """The error for a login that is dead or was never there."""
+def login_needed(account: Account, record: Record, *, had: bool = False) -> NotAuthorizedError:
+    """The error for a login that is dead or was never there.
+
+    `had`: this process has used one of the account.
+    """
     pasted = account.grant == "bearer"
     how = f"run `connector {'adopt' if pasted else 'login'} {account.name}`"
     if record.dead:
@@ -28,6 +31,9 @@ def login_needed(account: Account, record: Record) -> NotAuthorizedError:
             resolution=how,
         )
     missing = "it has no refresh token" if record.token else "nobody has authorized it yet"
+    if had and record.token is None:
+        missing = "the login it had until now is not in the store any more"
+        how = f"see whether somebody has logged out, or the store was emptied or is another one; then {how}"
     return NotAuthorizedError(
         f"account {account.name!r} must be authorized", account=account.name, reason=missing, resolution=how
     )

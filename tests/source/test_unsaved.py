@@ -9,8 +9,10 @@ import weakref
 from collections.abc import Callable
 
 import httpx
+import pytest
 from source_room import BOUND_S, Room, shown
 
+from connector.errors import NotAuthorizedError
 from connector.secret import Secret
 
 Make = Callable[..., Room]
@@ -89,3 +91,17 @@ def test_a_newer_login_ends_it(make: Make) -> None:
     room.login("by-hand")
     assert until(lambda: savers() == [])
     assert stored(room) == "refresh-by-hand"
+
+
+def test_a_login_that_has_vanished_from_the_store(make: Make) -> None:
+    """Somebody has logged out, or the store was emptied: told apart from an account that nobody ever authorized."""
+    room = make(expires_in=5)
+    room.source.token()
+    room.clock.now += 10
+    room.store.delete(room.world.key)
+    with pytest.raises(NotAuthorizedError) as caught:
+        room.source.token()
+    assert "is not in the store any more" in caught.value.reason
+    assert "emptied" in caught.value.resolution
+    with pytest.raises(NotAuthorizedError, match="nobody has authorized it yet"):
+        make(expires_in=None).source.token()
