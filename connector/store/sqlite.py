@@ -197,7 +197,7 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """A transaction that only looks; None where there is no store, or one that is just being made."""
-        with _turn.lock, self._said():
+        with self._its_turn(), self._said():
             if not self._there():
                 yield None
                 return
@@ -211,7 +211,7 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that writes; makes the store where there is none."""
-        with _turn.lock, self._said():
+        with self._its_turn(), self._said():
             self._make_file()
             db = self._connect()
             try:
@@ -225,6 +225,16 @@ class SqliteStore:
                 db.execute("COMMIT")
             finally:
                 db.close()  # rolls back what was not committed
+
+    @contextmanager
+    def _its_turn(self) -> Iterator[None]:
+        lock = _turn.lock
+        if not lock.acquire(timeout=self._busy_s):
+            raise trouble.busy(str(self.path), "other operations of this process wait for the file")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _connect(self) -> sqlite3.Connection:
         # mode=rw: never makes the file, which would get the mode that the umask allows.

@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,29 @@ def test_what_may_only_be_read(foreign: Path, workers: Any, what: str) -> None:
         assert said.startswith("store_unusable: the token store ")
         assert "readonly" in said or "unable to open" in said
         assert "permissions" in said
+
+
+def test_a_turn_is_waited_for_as_long_as_the_file(tmp_path: Path) -> None:
+    """Operations of one process take turns; while another process holds the file, those behind do not add up."""
+    store, other = (SqliteStore(tmp_path / "tokens.db", busy_s=0.3) for _ in range(2))
+    store.save("a", b"1", version=1)
+    held = sqlite3.connect(store.path, isolation_level=None)
+    held.execute("BEGIN EXCLUSIVE")
+    codes: list[str] = []
+
+    def save(each: SqliteStore) -> None:
+        try:
+            each.save("a", b"2", version=2)
+        except StoreError as error:
+            codes.append(error.code)
+
+    threads = [threading.Thread(target=save, args=(each,)) for each in (store, other) for _ in range(8)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert time.monotonic() - began < 16 * 0.3, "each waited for all before it"
+    held.close()
+    assert codes == ["store_busy"] * 16
+    store.save("a", b"2", version=2)
