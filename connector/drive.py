@@ -70,6 +70,7 @@ class World:
         called: told of each token call.
         wanted: whether it is worth while to go on; False at the end of a host or an interpreter.
         resting: token endpoints that do not work just now; shared by all accounts of a host.
+        hushed: that the store failed is not told.
         clock: by which machines agree, seconds since the epoch.
         steady: by which this process waits; None: the one that belongs to `clock`.
         machine: whose `clock` that is.
@@ -88,6 +89,7 @@ class World:
     called: Callable[[], None] = lambda: None
     wanted: Callable[[], bool] = lambda: True
     resting: Resting = field(default_factory=Resting)
+    hushed: bool = False
     clock: Callable[[], float] = time.time
     steady: Callable[[], float] | None = None
     machine: str = field(default_factory=socket.gethostname)
@@ -273,7 +275,8 @@ def run(flow: Generator[Effect, Any, T], world: World) -> T:
                 result = world.perform(effect)
             except Exception as error:
                 typed = _typed(effect, error)
-                tell_store(world.named, effect, typed)
+                if not world.hushed:
+                    tell_store(world.named, effect, typed)
                 effect = flow.throw(typed)
             else:
                 effect = flow.send(result)

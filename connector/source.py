@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+import time
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
@@ -32,6 +33,7 @@ from connector.token import Token, Window
 from connector.wish import REFUSED_AGAIN, usable
 
 _BRING_S, _BRING_MOST_S = 0.25, 1.0  # within the time that an heir listens (`flow._listen`)
+_TOLD_S = 60.0  # how often the log says that the store still does not take it
 _LOOKS = 3  # how often a caller whose flight was given up looks for another
 
 
@@ -289,15 +291,17 @@ class TokenSource(Holding):
         There is no other, and whoever finds the journal meanwhile will not wait for long. So neither
         the end of the host ends this nor its being forgotten, only that of the process.
         """
-        pause_s = _BRING_S
+        pause_s, told_at = _BRING_S, -_TOLD_S
         while True:
-            last = leaving()
+            last, now = leaving(), time.monotonic()
+            world = replace(self._world, hushed=now - told_at < _TOLD_S)
+            told_at = told_at if world.hushed else now
             with self._lock:
                 record, epoch = self._record, self._epoch
             if record is None or not record.unsaved:
                 return
             with contextlib.suppress(ConnectorError):
-                brought = run(save_late(record, tries=1), self._world)
+                brought = run(save_late(record, tries=1), world)
                 with self._lock:
                     if epoch == self._epoch and self._record is record:
                         self._record = brought

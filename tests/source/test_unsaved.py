@@ -54,6 +54,17 @@ def savers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("connector-save-")]
 
 
+def test_the_log_is_not_filled_with_it(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Each try would be a line: a minute's is one, whatever number they are."""
+    room = unsaved(make)
+    tried = room.store.asked.count("save")
+    caplog.clear()
+    assert until(lambda: room.store.asked.count("save") > tried + 2)
+    assert sum(record.message.startswith("store.failed") for record in caplog.records) <= 1
+    room.store.full = False
+    assert until(lambda: savers() == [])
+
+
 def test_it_is_saved_though_nobody_asks_for_anything(make: Make) -> None:
     """As soon as the store takes it: another process that finds the doubt waits for three seconds only."""
     room = unsaved(make)
