@@ -94,7 +94,9 @@ def running(world: World, body: str, *, plugins: Sequence[str] = (), **accounts:
     file = world.folder / "program.py"
     file.write_text(_PRELUDE + textwrap.dedent(body))
     environment = {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
-    command = [sys.executable, str(file), str(world.folder / "manifest.yaml")]
+    # Python 3.12 and later warn of a fork with threads about, which is what these programs are for.
+    hushed = ["-W", "ignore:This process:DeprecationWarning"]
+    command = [sys.executable, *hushed, str(file), str(world.folder / "manifest.yaml")]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
         try:
