@@ -17,10 +17,10 @@ BOUND_S = 20.0
 
 
 class Slow:
-    """A store whose calls end when told to; counts how many are in it at a time."""
+    """A store whose calls end when told to; counts how many of each kind are in it at a time."""
 
     def __init__(self) -> None:
-        self.inside = 0
+        self.inside = {"load": 0, "save": 0}
         self.most = {"load": 0, "save": 0}
         self.began = threading.Semaphore(0)
         self.clear = threading.Event()
@@ -30,13 +30,13 @@ class Slow:
 
     def _call(self, name: str) -> None:
         with self._lock:
-            self.inside += 1
+            self.inside[name] += 1
             self.calls += 1
-            self.most[name] = max(self.most[name], self.inside)
+            self.most[name] = max(self.most[name], self.inside[name])
         self.began.release()
         assert self.clear.wait(BOUND_S)
         with self._lock:
-            self.inside -= 1
+            self.inside[name] -= 1
         if self.error is not None:
             raise self.error
 
