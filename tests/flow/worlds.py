@@ -311,7 +311,8 @@ class World:
         token, first = flight.loaded.token, flight.first
         if token is None or first is None or self.store_was_set or token.lifetime_s == 0:
             return  # a store whose clock was set makes tokens older than they are; or its exchange was refused
-        news = token.fingerprint not in (first, flight.wish.rejected) and flight.loaded.history
+        # Of a login whose beginning nobody wrote down only the wall clock tells the age, and that may be wrong.
+        news = token.fingerprint not in (first, flight.wish.rejected) and flight.loaded.renewed_at
         ends = self.servers[flight.account].ends[token.access_token.reveal()]
         assert not news or ends < self.now + LIFETIME_S / 2, "a call for what the store had already"
 
