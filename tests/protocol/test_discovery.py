@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -90,9 +91,11 @@ def test_who_asks_is_interrupted() -> None:
     threads[0].start()
     assert first.wait(10)
     threads[1].start()
-    while len(server.discovery._asking) and threads[1].ident is None:
-        threads[1].join(0.01)
-    threads[1].join(0.1)  # waits for the first
+    [answered] = server.discovery._asking.values()
+    until = time.monotonic() + 10
+    while not answered._condition._waiters:  # type: ignore[attr-defined]
+        assert time.monotonic() < until, "the second does not wait for the first"
+        time.sleep(0.001)
     go.set()
     for thread in threads:
         thread.join(10)
